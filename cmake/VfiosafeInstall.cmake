@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+# Headers, libraries, pkg-config files and the CMake package.
+include(CMakePackageConfigHelpers)
+
+install(TARGETS vfiosafe vfiosafe_static vfiosafe_sim vfiosafe_sim_static
+        EXPORT vfiosafeTargets
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(DIRECTORY include/vfiosafe DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        FILES_MATCHING PATTERN "*.h")
+install(FILES ${PROJECT_BINARY_DIR}/include/vfiosafe/version.h
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/vfiosafe)
+
+foreach(pc vfiosafe vfiosafe_sim)
+  configure_file(${pc}.pc.in ${PROJECT_BINARY_DIR}/${pc}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${pc}.pc
+          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/vfiosafe)
+configure_package_config_file(cmake/vfiosafeConfig.cmake.in
+  ${PROJECT_BINARY_DIR}/vfiosafeConfig.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/vfiosafeConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion) # SOVERSION 0: no promise beyond that
+install(EXPORT vfiosafeTargets NAMESPACE vfiosafe:: DESTINATION ${package_dir})
+install(FILES ${PROJECT_BINARY_DIR}/vfiosafeConfig.cmake
+              ${PROJECT_BINARY_DIR}/vfiosafeConfigVersion.cmake
+        DESTINATION ${package_dir})

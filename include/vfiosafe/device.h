@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * device.h - open a PCI function through VFIO, or adopt one that is open.
+ */
+#ifndef VFIOSAFE_DEVICE_H
+#define VFIOSAFE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <vfiosafe/state.h>
+
+VFIOSAFE_BEGIN_DECLS
+
+struct vfiosafe_sys;
+
+enum vfiosafe_door {
+	VFIOSAFE_DOOR_AUTO = 0,	 /* cdev if this kernel has it, else group */
+	VFIOSAFE_DOOR_CDEV = 1,	 /* /dev/vfio/devices/vfioN and /dev/iommu */
+	VFIOSAFE_DOOR_GROUP = 2, /* /dev/vfio/N and /dev/vfio/vfio */
+	VFIOSAFE_DOOR_FD = 3,	 /* adopted; never an option */
+};
+
+/* Options; zeroed members (and members beyond @size) mean the default. */
+struct vfiosafe_device_opts {
+	size_t size; /* sizeof(struct vfiosafe_device_opts) */
+	enum vfiosafe_door door;
+
+	/* How long contention (EAGAIN) is retried at open; 0 = 10,000 ms. */
+	uint32_t open_timeout_ms;
+
+	/*
+	 * Use the IOMMU context (iommufd and IOAS, or container and groups) of
+	 * this open device. Needed for the second function of an IOMMU group,
+	 * which can have one owner only.
+	 */
+	struct vfiosafe_device *iommu_of;
+
+	/* vfiosafe_device_from_fd() only: the address, for messages. Copied. */
+	const char *address;
+
+	/*
+	 * Leave bus mastering off after a reset; the driver turns it on itself.
+	 * By default it comes back as it was before the window.
+	 */
+	bool keep_bus_master_off;
+
+	/* The door to the kernel, see sys.h; NULL = the real one. Not copied:
+	 * must outlive the device. */
+	const struct vfiosafe_sys *sys;
+};
+
+/**
+ * vfiosafe_device_open - open a PCI function by its address
+ * @dev: written on success only; free with vfiosafe_device_close()
+ * @address: "dddd:bb:dd.f" in hexadecimal, as lspci -D prints it
+ * @opts: may be NULL
+ *
+ * Opening resets the device (the kernel does that at first open): it starts in
+ * LIVE, generation 1, memory decode on, bus mastering off.
+ *
+ * Return: 0, or
+ *   -EINVAL      malformed address or options
+ *   -ENODEV      no such function, or no IOMMU behind it
+ *   -ENXIO       bound to no driver, or to another one (the text says which)
+ *   -EACCES      no permission (the text names the node)
+ *   -EBUSY       somebody else has it open, by this door or the other; or the
+ *                group is not viable (the text says who blocks)
+ *   -EPERM       the kernel refuses: DMA owned elsewhere, interrupts not isolated
+ *   -EOPNOTSUPP  the door that was asked for does not exist on this kernel
+ *   -ETIMEDOUT   contention (EAGAIN) lasted longer than open_timeout_ms
+ *   -ENOMEM and other errors of the kernel
+ * Context: any thread, outside of sections; blocks (a reset takes 100 ms and
+ * more).
+ */
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int
+vfiosafe_device_open(struct vfiosafe_device **dev, const char *address,
+		     const struct vfiosafe_device_opts *opts);
+
+/**
+ * vfiosafe_device_from_fd - adopt a VFIO device that something else opened
+ * @dev: written on success only; free with vfiosafe_device_close()
+ * @device_fd: a VFIO device fd, ready for use (bound or attached). Duplicated:
+ *             the caller keeps its own and may close it at any time.
+ * @opts: may be NULL; door and iommu_of are not used
+ *
+ * Nothing is reset. Resets that the other holder of the fd makes by itself are
+ * invisible here: it has to use the library too, or tell it by
+ * vfiosafe_mark_lost().
+ *
+ * Return: 0; -EBADF; -EINVAL if @device_fd is not a VFIO PCI device, or is not
+ * bound yet; -ENOMEM and other errors of the kernel.
+ * Context: any thread, outside of sections.
+ */
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int
+vfiosafe_device_from_fd(struct vfiosafe_device **dev, int device_fd,
+			const struct vfiosafe_device_opts *opts);
+
+/**
+ * vfiosafe_device_close - end the use of a device
+ * @dev: may be NULL
+ *
+ * The device goes to GONE; then open sections are waited for, at most
+ * @timeout_ms; then BARs are unmapped, fds closed and @dev freed, with its BAR
+ * objects and views.
+ *
+ * Return: 0, @dev is freed. -EDEADLK inside a section or callback: nothing was
+ * done. -EBUSY: a section (the text names its thread) or a window did not end
+ * in time: the device is GONE, @dev is still valid, call again.
+ * Context: any thread, outside of sections; no other thread may use @dev, its
+ * BARs or its views after this call returned 0; blocks.
+ */
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int
+vfiosafe_device_close(struct vfiosafe_device *dev, uint32_t timeout_ms);
+
+/**
+ * vfiosafe_device_fd - the VFIO device fd, for ioctls the library does not wrap
+ *
+ * Return: an fd owned by the library: do not close it. Do not reset the device,
+ * change its power state or memory decode through it: such a window is
+ * invisible to the guard.
+ * Context: any.
+ */
+VFIOSAFE_API int vfiosafe_device_fd(const struct vfiosafe_device *dev);
+
+/** vfiosafe_device_door - by which door the device was opened */
+VFIOSAFE_API enum vfiosafe_door
+vfiosafe_device_door(const struct vfiosafe_device *dev);
+
+/** vfiosafe_device_address - "0000:01:00.0", or what opts.address said; owned by @dev */
+VFIOSAFE_API const char *vfiosafe_device_address(const struct vfiosafe_device *dev);
+
+/**
+ * vfiosafe_device_fenced - does begin need a fence here?
+ *
+ * True if the kernel has no membarrier(2) for this process: every guarded access
+ * then takes the slow path with a full fence. Correct, only slower.
+ */
+VFIOSAFE_API bool vfiosafe_device_fenced(const struct vfiosafe_device *dev);
+
+VFIOSAFE_END_DECLS
+
+#endif

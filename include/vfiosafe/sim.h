@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sim.h - a VFIO device in software, to test how a driver survives resets.
+ *
+ * The simulated device stands behind the table of sys.h: the library, and raw
+ * ioctls and pointers made through the same table, see the same device. Its
+ * registers are memory that a thread of the simulation serves; a reset window
+ * shows what a real one shows. Link with -lvfiosafe_sim.
+ *
+ * Model "sim:reg", BAR 0 (64 KiB, mappable), little-endian:
+ *
+ *   0x0000  ID        32 bits, reads VFIOSAFE_SIM_ID, writes are undone
+ *   0x0004  INVERT    32 bits, soon reads the complement of what was written
+ *                     (unless that is the value it reads: then nothing happens)
+ *   0x0008  COUNTER   32 bits, counts up by itself, 0 after a reset
+ *   0x0010  HOLD      32 bits, holds what is written, 0 after a reset
+ *   0x0018  HOLD64    64 bits, likewise
+ *   0x0020  ONES      32 bits, always all-ones: a legitimate value
+ *   0x0024  READY     32 bits, 0 after a reset until the device is ready, then 1
+ *   0x1000  LOG       4,096 slots of 64 bits, to be stored to as a whole: stores
+ *                     are taken note of and cleared. The upper 32 bits say in
+ *                     which generation the writer believed to be, counted from 0
+ *                     at the start; a slot that holds another number than the
+ *                     device's own count of resets is a foreign store
+ *                     (struct vfiosafe_sim_counts)
+ *
+ * The rest of BAR 0 is memory, cleared by a reset. The device looks at its
+ * registers about every 0.1 ms (its clock; a tenth of a core), and is invisible to
+ * a thread sanitizer, as hardware is: plain volatile accesses do not race with it.
+ *
+ * BAR 2 (32 bytes) is memory that cannot be mapped, BAR 4 (8 bytes) I/O ports;
+ * byte 0 of each holds what is written and is cleared by a reset.
+ */
+#ifndef VFIOSAFE_SIM_H
+#define VFIOSAFE_SIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <vfiosafe/api.h>
+#include <vfiosafe/sys.h>
+
+VFIOSAFE_BEGIN_DECLS
+
+struct vfiosafe_sim;
+
+#define VFIOSAFE_SIM_ID 0x5afe0001u
+#define VFIOSAFE_SIM_REG_ID 0x0000u
+#define VFIOSAFE_SIM_REG_INVERT 0x0004u
+#define VFIOSAFE_SIM_REG_COUNTER 0x0008u
+#define VFIOSAFE_SIM_REG_HOLD 0x0010u
+#define VFIOSAFE_SIM_REG_HOLD64 0x0018u
+#define VFIOSAFE_SIM_REG_ONES 0x0020u
+#define VFIOSAFE_SIM_REG_READY 0x0024u
+#define VFIOSAFE_SIM_REG_LOG 0x1000u
+#define VFIOSAFE_SIM_LOG_SLOTS 4096u
+
+/* What a touch of the BAR meets while the device is being reset. */
+enum vfiosafe_sim_window {
+	VFIOSAFE_SIM_ALL_ONES = 0, /* loads give all-ones, stores vanish */
+	VFIOSAFE_SIM_STALL = 1,	   /* blocks, then runs on the reset device */
+	VFIOSAFE_SIM_MIXED = 2,	   /* alternates between the two */
+};
+
+struct vfiosafe_sim_opts {
+	size_t size; /* sizeof(struct vfiosafe_sim_opts) */
+	enum vfiosafe_sim_window window;
+	uint32_t window_us; /* length of a reset; 0 = 100 */
+	uint32_t ready_us;  /* from its end until READY reads 1 */
+};
+
+/* What can be made to fail on demand. */
+enum vfiosafe_sim_call {
+	VFIOSAFE_SIM_CALL_RESET,  /* VFIO_DEVICE_RESET, device untouched */
+	VFIOSAFE_SIM_CALL_RESET_DONE, /* the same, after the device was reset */
+	VFIOSAFE_SIM_CALL_PREAD,
+	VFIOSAFE_SIM_CALL_PWRITE,
+};
+
+struct vfiosafe_sim_counts {
+	uint64_t resets;	 /* the device's own count */
+	uint64_t stores;	 /* taken note of in LOG */
+	uint64_t foreign_stores; /* of them, of another generation */
+	uint64_t lost_stores;	 /* to LOG while the device was down: vanished */
+	uint64_t windows;	 /* begun; not equal to resets: one is open */
+};
+
+/**
+ * vfiosafe_sim_open - make a simulated device; starts its thread
+ * @sim: written on success only; free with vfiosafe_sim_close()
+ * @model: "sim:reg"
+ * @opts: may be NULL
+ *
+ * Return: 0; -ENOENT for an unknown model; -EINVAL; -ENOMEM; -EPERM if the stall
+ * window is wanted and this process may not use userfaultfd; other errors.
+ */
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int
+vfiosafe_sim_open(struct vfiosafe_sim **sim, const char *model,
+		  const struct vfiosafe_sim_opts *opts);
+
+/** vfiosafe_sim_close - stop the thread and free; every device on it is closed */
+VFIOSAFE_API void vfiosafe_sim_close(struct vfiosafe_sim *sim);
+
+/** vfiosafe_sim_sys - the table to put into vfiosafe_device_opts; owned by @sim */
+VFIOSAFE_API const struct vfiosafe_sys *vfiosafe_sim_sys(struct vfiosafe_sim *sim);
+
+/** vfiosafe_sim_device_fd - for vfiosafe_device_from_fd(); owned by @sim */
+VFIOSAFE_API int vfiosafe_sim_device_fd(struct vfiosafe_sim *sim);
+
+/**
+ * vfiosafe_sim_fail - let the next @times calls of a kind fail with @err
+ * @err: a positive errno
+ */
+VFIOSAFE_API void vfiosafe_sim_fail(struct vfiosafe_sim *sim,
+				    enum vfiosafe_sim_call call, int err,
+				    uint32_t times);
+
+/** vfiosafe_sim_reset_behind - a reset that VFIO does not make (sysfs, firmware) */
+VFIOSAFE_API void vfiosafe_sim_reset_behind(struct vfiosafe_sim *sim);
+
+/** vfiosafe_sim_counts - what the device itself has seen, up to this moment */
+VFIOSAFE_API void vfiosafe_sim_counts(struct vfiosafe_sim *sim,
+				      struct vfiosafe_sim_counts *counts);
+
+VFIOSAFE_END_DECLS
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything about a single access that need not be fast. */
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+#include "access.h"
+#include "device.h"
+#include "error.h"
+#include <vfiosafe/mmio.h>
+
+#define htole8(x) (x)
+#define le8toh(x) (x)
+
+/* One register access of a guarded operation; @value in the CPU's byte order. */
+struct op {
+	uint64_t offset;
+	uint64_t value;
+};
+
+static int check_range(const struct vfiosafe_bar *bar, uint64_t offset, unsigned int align,
+		       unsigned int width)
+{
+	if (offset & (align - 1))
+		return vsf_fail(EINVAL, "offset 0x%llx is not a multiple of %u: accesses are "
+					"naturally aligned",
+				(unsigned long long)offset, align);
+	if (offset >= bar->len || bar->len - offset < width)
+		return vsf_fail(ERANGE, "offset 0x%llx + %u is outside BAR %u's range of "
+					"0x%llx bytes",
+				(unsigned long long)offset, width, bar->index,
+				(unsigned long long)bar->len);
+	return 0;
+}
+
+static bool is_mapped(const struct vfiosafe_bar *bar, uint64_t offset, unsigned int width)
+{
+	for (uint32_t i = 0; i < bar->area_count; i++) {
+		const struct vfiosafe_area *area = &bar->area[i];
+
+		if (offset >= area->offset && offset - area->offset < area->len)
+			return area->len - (offset - area->offset) >= width;
+	}
+	return false;
+}
+
+/* One access of exactly @width: memcpy might take another. */
+static void mapped_access(volatile void *at, unsigned int width, uint64_t *value, bool write)
+{
+	switch (width) {
+#define CASE(bits)                                                                       \
+	case bits / 8:                                                                   \
+		if (write)                                                               \
+			*(volatile uint##bits##_t *)at = htole##bits((uint##bits##_t)*value); \
+		else                                                                     \
+			*value = le##bits##toh(*(volatile uint##bits##_t *)at);          \
+		break
+		CASE(8);
+		CASE(16);
+		CASE(32);
+		CASE(64);
+#undef CASE
+	default:
+		break;
+	}
+}
+
+/* The same through the kernel, which makes it one access of that width. */
+static int fd_access(const struct vfiosafe_bar *bar, uint64_t offset, unsigned int width,
+		     uint64_t *value, bool write)
+{
+	const struct vfiosafe_device *dev = bar->dev;
+	uint64_t at = bar->fd_offset + offset;
+	uint64_t raw = write ? htole64(*value) : 0;
+	ssize_t n = write ? vsf_sys(dev->sys, pwrite, dev->fd, &raw, width, at)
+			  : vsf_sys(dev->sys, pread, dev->fd, &raw, width, at);
+
+	if (n != (ssize_t)width)
+		return n < 0 ? (int)n : -EIO;
+	if (!write)
+		*value = le64toh(raw);
+	return 0;
+}
+
+static int one_access(const struct vfiosafe_bar *bar, struct op *op, unsigned int width,
+		      bool write)
+{
+	vsf_before_device_store();
+	if (!is_mapped(bar, op->offset, width))
+		return fd_access(bar, op->offset, width, &op->value, write);
+	mapped_access(bar->base + op->offset, width, &op->value, write);
+	return 0;
+}
+
+/*
+ * The kernel refused an access that the words allow: decode is off, or the device
+ * sleeps, behind our back.
+ */
+static int kernel_refused(struct vfiosafe_bar *bar, int rc)
+{
+	if (rc == -EIO)
+		vsf_device_fault(bar->dev, VFIOSAFE_CAUSE_ACCESS,
+				 "the kernel refused a BAR access (EIO): memory decode is "
+				 "off or the device is in D3");
+	return vsf_fail(-rc, "the kernel refused an access to BAR %u: %s", bar->index,
+			strerror(-rc));
+}
+
+/* @count accesses of @width, in order, in one section. The range was checked. */
+static int access_in_section(const struct vfiosafe_view *view, struct op *ops,
+			     unsigned int count, unsigned int width, bool write)
+{
+	struct vfiosafe_bar *bar = vsf_view_load(view, bar);
+	struct vfiosafe_section sec;
+	int kernel = 0;
+	int rc = vfiosafe_begin(view, &sec);
+
+	if (rc < 0)
+		return rc;
+	for (unsigned int i = 0; i < count && kernel == 0; i++)
+		kernel = one_access(bar, &ops[i], width, write);
+	rc = vfiosafe_end(&sec);
+	if (rc == 0 && kernel < 0)
+		return kernel_refused(bar, kernel);
+	return rc;
+}
+
+static void deliver(void *to, unsigned int width, uint64_t value)
+{
+	switch (width) {
+	case 1:
+		*(uint8_t *)to = (uint8_t)value;
+		break;
+	case 2:
+		*(uint16_t *)to = (uint16_t)value;
+		break;
+	case 4:
+		*(uint32_t *)to = (uint32_t)value;
+		break;
+	default:
+		*(uint64_t *)to = value;
+		break;
+	}
+}
+
+int vsf_access_late(struct vsf_thread *self, struct vsf_pair pair, void *value,
+		    uint64_t raw, unsigned int width)
+{
+	int rc = vsf_pair_judge(self, &pair, VSF_AFTER);
+
+	vsf_slot_clear(self);
+	if (rc == 0 && value)
+		deliver(value, width, raw);
+	return rc;
+}
+
+int vsf_read_slow(const struct vfiosafe_view *view, uint64_t offset, void *value,
+		  unsigned int width)
+{
+	struct op op = { .offset = offset };
+	int rc = check_range(vsf_view_load(view, bar), offset, width, width);
+
+	if (rc == 0)
+		rc = access_in_section(view, &op, 1, width, false);
+	if (rc == 0)
+		deliver(value, width, op.value);
+	return rc;
+}
+
+int vsf_write_slow(const struct vfiosafe_view *view, uint64_t offset, uint64_t value,
+		   unsigned int width)
+{
+	struct op op = { .offset = offset, .value = value };
+	int rc = check_range(vsf_view_load(view, bar), offset, width, width);
+
+	return rc < 0 ? rc : access_in_section(view, &op, 1, width, true);
+}
+
+VFIOSAFE_API int vfiosafe_read64_lo_hi(const struct vfiosafe_view *view, uint64_t offset,
+				       uint64_t *value)
+{
+	struct op ops[2] = { { .offset = offset }, { .offset = offset + 4 } };
+	int rc = check_range(vsf_view_load(view, bar), offset, 4, 8);
+
+	if (rc == 0)
+		rc = access_in_section(view, ops, 2, 4, false);
+	if (rc == 0)
+		*value = ops[1].value << 32 | ops[0].value;
+	return rc;
+}
+
+static int write_halves(const struct vfiosafe_view *view, uint64_t offset, struct op *ops)
+{
+	int rc = check_range(vsf_view_load(view, bar), offset, 4, 8);
+
+	return rc < 0 ? rc : access_in_section(view, ops, 2, 4, true);
+}
+
+VFIOSAFE_API int vfiosafe_write64_lo_hi(const struct vfiosafe_view *view, uint64_t offset,
+					uint64_t value)
+{
+	struct op ops[2] = { { offset, (uint32_t)value }, { offset + 4, value >> 32 } };
+
+	return write_halves(view, offset, ops);
+}
+
+VFIOSAFE_API int vfiosafe_write64_hi_lo(const struct vfiosafe_view *view, uint64_t offset,
+					uint64_t value)
+{
+	struct op ops[2] = { { offset + 4, value >> 32 }, { offset, (uint32_t)value } };
+
+	return write_halves(view, offset, ops);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Order between device memory and ordinary memory. BARs are mapped uncached.
+ *
+ * x86: loads stay in order among themselves, stores too, uncached ones included;
+ * only the compiler has to be held back.
+ */
+#ifndef VSF_ARCH_H
+#define VSF_ARCH_H
+
+#if defined(__x86_64__)
+#define vsf_barrier() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+/* A device load before all later loads: the second look, DMA memory. */
+#define vsf_after_device_load() vsf_barrier()
+/* Stores to DMA memory before a device store: a doorbell. */
+#define vsf_before_device_store() vsf_barrier()
+/* A device store before the store that ends the section. */
+#define vsf_after_device_store() vsf_barrier()
+#elif defined(__aarch64__)
+#define vsf_barrier() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+#define vsf_after_device_load() __asm__ volatile("dmb oshld" ::: "memory")
+#define vsf_before_device_store() __asm__ volatile("dmb oshst" ::: "memory")
+#define vsf_after_device_store() __asm__ volatile("dmb oshst" ::: "memory")
+#else
+#define vsf_barrier() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+#define vsf_after_device_load() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define vsf_before_device_store() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define vsf_after_device_store() __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#endif
+
+#endif

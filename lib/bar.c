@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A range of a BAR at a stable address: first an empty reservation, then the
+ * mappable parts over it. The address belongs to the object until it is freed.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "device.h"
+#include "epoch.h"
+#include "error.h"
+#include "window.h"
+
+#define HUGE_ALIGN (UINT64_C(2) << 20)
+
+static uint64_t page_up(uint64_t len)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	return (len + page - 1) & ~(page - 1);
+}
+
+static int check_request(const struct vfiosafe_device *dev, uint32_t index,
+			 uint64_t offset, uint64_t *len, uint32_t flags)
+{
+	uint64_t bar_len;
+
+	if (index >= VSF_BARS)
+		return vsf_fail(EINVAL, "there is no BAR %u: they count from 0 to 5", index);
+	if (flags & ~VFIOSAFE_BAR_NO_MMAP)
+		return vsf_fail(EINVAL, "unknown flags 0x%x", flags);
+	bar_len = dev->region[index].info.len;
+	if (bar_len == 0)
+		return vsf_fail(ENODEV, "%s has no BAR %u (or it is the upper half of a "
+					"64-bit BAR)",
+				dev->address, index);
+	if (offset != page_up(offset))
+		return vsf_fail(EINVAL, "offset 0x%llx does not start a page",
+				(unsigned long long)offset);
+	if (offset >= bar_len || *len > bar_len - offset)
+		return vsf_fail(ERANGE, "0x%llx + 0x%llx is beyond the end of BAR %u, which "
+					"has 0x%llx bytes",
+				(unsigned long long)offset, (unsigned long long)*len, index,
+				(unsigned long long)bar_len);
+	if (*len == 0)
+		*len = bar_len - offset;
+	return 0;
+}
+
+/* The mappable parts that lie in the range, relative to its start. */
+static void clip_areas(struct vfiosafe_bar *bar, const struct vfiosafe_region *region,
+		       uint64_t offset)
+{
+	for (uint32_t i = 0; i < region->area_count; i++) {
+		uint64_t from = region->area[i].offset;
+		uint64_t to = from + region->area[i].len;
+
+		if (from < offset)
+			from = offset;
+		if (to > offset + bar->len)
+			to = offset + bar->len;
+		if (from < to)
+			bar->area[bar->area_count++] =
+				(struct vfiosafe_area){ from - offset, to - from };
+	}
+	bar->whole = bar->area_count == 1 && bar->area[0].len == bar->len;
+}
+
+/*
+ * Nothing but addresses. Those of a big BAR are congruent with the BAR modulo
+ * 2 MiB, so that the kernel can use huge pages.
+ */
+static int reserve(struct vfiosafe_bar *bar)
+{
+	const struct vfiosafe_sys *sys = bar->dev->sys;
+	size_t want = page_up(bar->len);
+	size_t slack = want >= HUGE_ALIGN ? HUGE_ALIGN : 0;
+	void *p = NULL;
+	uintptr_t at;
+	int rc = vsf_sys(sys, mmap, &p, want + slack, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (rc < 0)
+		return vsf_fail(-rc, "no address range of 0x%zx bytes: %s", want + slack,
+				strerror(-rc));
+	at = (uintptr_t)p;
+	if (slack) {
+		at = (at + HUGE_ALIGN - 1) & ~(uintptr_t)(HUGE_ALIGN - 1);
+		if (at > (uintptr_t)p)
+			vsf_sys(sys, munmap, p, at - (uintptr_t)p);
+		if ((uintptr_t)p + slack > at)
+			vsf_sys(sys, munmap, (void *)(at + want), (uintptr_t)p + slack - at);
+	}
+	bar->base = (uint8_t *)at;
+	bar->reserved_len = want;
+	return 0;
+}
+
+static int map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area)
+{
+	const struct vfiosafe_device *dev = bar->dev;
+	void *at = bar->base + area->offset;
+	uint64_t len = page_up(area->len);
+	int rc = vsf_sys(dev->sys, mmap, &at, len, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, dev->fd, bar->fd_offset + area->offset);
+
+	if (rc < 0)
+		return vsf_fail(-rc, "mapping 0x%llx bytes of BAR %u failed: %s%s",
+				(unsigned long long)len, bar->index, strerror(-rc),
+				rc == -EBUSY ? " (another kernel driver owns that BAR)" : "");
+	/* A child's copy would keep the device open and escape the guard. */
+	rc = vsf_sys(dev->sys, madvise, at, len, MADV_DONTFORK);
+	if (rc < 0)
+		return vsf_fail(-rc, "MADV_DONTFORK on BAR %u failed: %s", bar->index,
+				strerror(-rc));
+	return 0;
+}
+
+static void bar_release(struct vfiosafe_bar *bar)
+{
+	if (bar->reserved_len)
+		vsf_sys(bar->dev->sys, munmap, bar->base, bar->reserved_len);
+	free(bar);
+}
+
+static int map_all(struct vfiosafe_bar *bar)
+{
+	int rc;
+
+	if (bar->area_count == 0)
+		return 0;
+	rc = reserve(bar);
+	for (uint32_t i = 0; i < bar->area_count && rc == 0; i++)
+		rc = map_area(bar, &bar->area[i]);
+	return rc;
+}
+
+VFIOSAFE_API int vfiosafe_bar_map(struct vfiosafe_bar **out, struct vfiosafe_device *dev,
+				  uint32_t index, uint64_t offset, uint64_t len,
+				  uint32_t flags)
+{
+	struct vfiosafe_bar *bar;
+	int rc;
+
+	if (vsf_self && vsf_self->depth > 0)
+		return vsf_fail(EDEADLK, "vfiosafe_bar_map inside a section");
+	rc = check_request(dev, index, offset, &len, flags);
+	if (rc < 0)
+		return rc;
+	if (vsf_device_state(dev) == VFIOSAFE_GONE)
+		return vsf_state_error(vsf_device_word(dev), dev->words->gate);
+	bar = calloc(1, sizeof(*bar));
+	if (!bar)
+		return vsf_fail(ENOMEM, "out of memory");
+	bar->dev = dev;
+	bar->index = index;
+	bar->fd_offset = dev->region[index].fd_offset + offset;
+	bar->len = len;
+	if (!(flags & VFIOSAFE_BAR_NO_MMAP))
+		clip_areas(bar, &dev->region[index].info, offset);
+	rc = map_all(bar);
+	if (rc < 0) {
+		bar_release(bar);
+		return rc;
+	}
+	pthread_mutex_lock(&dev->lock);
+	bar->next = dev->bars;
+	dev->bars = bar;
+	pthread_mutex_unlock(&dev->lock);
+	*out = bar;
+	return 0;
+}
+
+static void unlink_bar(struct vfiosafe_bar *bar)
+{
+	struct vfiosafe_device *dev = bar->dev;
+	struct vfiosafe_bar **at = &dev->bars;
+
+	pthread_mutex_lock(&dev->lock);
+	while (*at != bar)
+		at = &(*at)->next;
+	*at = bar->next;
+	pthread_mutex_unlock(&dev->lock);
+}
+
+VFIOSAFE_API int vfiosafe_bar_unmap(struct vfiosafe_bar *bar, uint32_t timeout_ms)
+{
+	struct vsf_run *run;
+	int rc;
+
+	if (!bar)
+		return 0;
+	/* A forked child has the object, not the mapping, and no use of locks. */
+	if (vsf_words_forked(bar->dev->words))
+		return vsf_state_error(0, 0);
+	rc = vsf_refuse_inside(bar->dev, "vfiosafe_bar_unmap");
+	if (rc < 0)
+		return rc;
+	rc = vsf_exclusive_begin(&run, bar->dev, timeout_ms);
+	if (rc < 0)
+		return rc;
+	unlink_bar(bar);
+	bar_release(bar);
+	vsf_exclusive_end(run);
+	return 0;
+}
+
+void vsf_bars_free(struct vfiosafe_device *dev)
+{
+	while (dev->bars) {
+		struct vfiosafe_bar *bar = dev->bars;
+
+		dev->bars = bar->next;
+		bar_release(bar);
+	}
+}
+
+/* One atomic store per word: other threads may be reading the view (view.h). */
+#define renew(view, member, value) \
+	__atomic_store_n(&(view)->member, (value), __ATOMIC_RELAXED)
+
+VFIOSAFE_API int vfiosafe_bar_view(struct vfiosafe_bar *bar, struct vfiosafe_view *view)
+{
+	struct vfiosafe_device *dev = bar->dev;
+	uint64_t word = vsf_device_word(dev);
+	uint64_t gate = __atomic_load_n(&dev->words->gate, __ATOMIC_ACQUIRE);
+	/* Beside a callback: the view that will hold once the device is LIVE. */
+	bool beside = vsf_self && vsf_self->pass_word == &dev->words->device &&
+		      vsf_self->pass_value == word;
+	bool fast = bar->whole && bar->len % 8 == 0;
+
+	if (!beside) {
+		int rc = vsf_state_error(word, gate);
+
+		if (rc < 0)
+			return rc;
+	}
+	word = vsf_word(vsf_word_generation(word), VFIOSAFE_LIVE);
+	renew(view, device_word, &dev->words->device);
+	renew(view, gate_word, &dev->words->gate);
+	renew(view, base, bar->whole ? bar->base : NULL);
+	renew(view, len, fast ? bar->len : 0);
+	renew(view, bar, bar);
+	renew(view, reserved, 0);
+	renew(view, gate_value, gate);
+	renew(view, device_value, dev->fenced ? word | VSF_FENCED : word);
+	return 0;
+}
+
+VFIOSAFE_API volatile void *vfiosafe_bar_address(const struct vfiosafe_bar *bar)
+{
+	return bar->whole ? bar->base : NULL;
+}
+
+VFIOSAFE_API uint64_t vfiosafe_bar_len(const struct vfiosafe_bar *bar)
+{
+	return bar->len;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* An open device: what it says of itself, waiting for it, and its end. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device.h"
+#include "door.h"
+#include "epoch.h"
+#include "error.h"
+#include "window.h"
+
+VFIOSAFE_API int64_t vfiosafe_deadline_in_ms(uint32_t ms)
+{
+	return vsf_deadline(vfiosafe_sys_default(), ms);
+}
+
+VFIOSAFE_API enum vfiosafe_state vfiosafe_device_state(const struct vfiosafe_device *dev)
+{
+	return vsf_device_state(dev);
+}
+
+VFIOSAFE_API uint64_t vfiosafe_device_generation(const struct vfiosafe_device *dev)
+{
+	return vsf_word_generation(vsf_device_word(dev));
+}
+
+VFIOSAFE_API enum vfiosafe_cause vfiosafe_device_cause(const struct vfiosafe_device *dev)
+{
+	return __atomic_load_n(&dev->cause, __ATOMIC_RELAXED);
+}
+
+VFIOSAFE_API int vfiosafe_device_fd(const struct vfiosafe_device *dev)
+{
+	return dev->fd;
+}
+
+VFIOSAFE_API enum vfiosafe_door vfiosafe_device_door(const struct vfiosafe_device *dev)
+{
+	return dev->door;
+}
+
+VFIOSAFE_API const char *vfiosafe_device_address(const struct vfiosafe_device *dev)
+{
+	return dev->address;
+}
+
+VFIOSAFE_API bool vfiosafe_device_fenced(const struct vfiosafe_device *dev)
+{
+	return dev->fenced;
+}
+
+int vsf_refuse_inside(const struct vfiosafe_device *dev, const char *call)
+{
+	const struct vsf_thread *self = vsf_self;
+
+	if (!self)
+		return 0;
+	if (self->depth > 0)
+		return vsf_fail(EDEADLK, "%s inside a section: it would wait for itself", call);
+	/* A pass that was not given back ends with the state it was given for. */
+	if (self->pass_word == &dev->words->device &&
+	    (self->pass_value == VSF_PASS_NOTHING ||
+	     self->pass_value == vsf_device_word(dev)))
+		return vsf_fail(EDEADLK, "%s inside a callback of %s's window", call,
+				dev->address);
+	return 0;
+}
+
+uint32_t vsf_device_bell(const struct vfiosafe_device *dev)
+{
+	/* Before the words are looked at: a change in between ends the sleep. */
+	return __atomic_load_n(&dev->words->bell, __ATOMIC_SEQ_CST);
+}
+
+int vsf_device_sleep(struct vfiosafe_device *dev, uint32_t *seen, int64_t deadline)
+{
+	int rc = vsf_sys(dev->sys, futex_wait, &dev->words->bell, *seen, deadline);
+
+	*seen = vsf_device_bell(dev);
+	return rc == -ETIMEDOUT ? rc : 0;
+}
+
+void vsf_count_inside(struct vfiosafe_device *dev, int by)
+{
+	pthread_mutex_lock(&dev->lock);
+	dev->inside += (unsigned int)by;
+	if (dev->inside == 0)
+		vsf_words_ring(dev->words, dev->sys);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+static int wait_live(struct vfiosafe_device *dev, int64_t deadline)
+{
+	uint32_t seen = vsf_device_bell(dev);
+	int rc;
+
+	for (;;) {
+		uint64_t gate = __atomic_load_n(&dev->words->gate, __ATOMIC_ACQUIRE);
+
+		rc = vsf_state_error(vsf_device_word(dev), gate);
+		if (rc != -EAGAIN)
+			return rc;
+		if (vsf_device_sleep(dev, &seen, deadline) == -ETIMEDOUT)
+			return vsf_fail(ETIMEDOUT, "%s is still in %s", dev->address,
+					vfiosafe_state_name(vsf_device_state(dev)));
+	}
+}
+
+VFIOSAFE_API int vfiosafe_wait(struct vfiosafe_device *dev, int64_t deadline_ns)
+{
+	int rc = vsf_refuse_inside(dev, "vfiosafe_wait");
+
+	if (rc < 0)
+		return rc;
+	if (vsf_words_forked(dev->words))
+		return vsf_state_error(0, 0);
+	vsf_count_inside(dev, 1);
+	rc = wait_live(dev, deadline_ns);
+	vsf_count_inside(dev, -1);
+	return rc;
+}
+
+static void device_free(struct vfiosafe_device *dev)
+{
+	vsf_bars_free(dev);
+	vsf_sys(dev->sys, close, dev->fd);
+	vsf_iommu_put(dev->iommu);
+	vsf_words_free(dev->words, dev->sys);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+}
+
+/* Until no window, no sleeper and no section is left. The device is GONE. */
+static int wait_unused(struct vfiosafe_device *dev, int64_t deadline)
+{
+	uint32_t seen = vsf_device_bell(dev);
+	bool window, used;
+
+	for (;;) {
+		pthread_mutex_lock(&dev->lock);
+		window = dev->run != NULL;
+		used = window || dev->inside > 0;
+		pthread_mutex_unlock(&dev->lock);
+		if (!used)
+			break;
+		if (vsf_device_sleep(dev, &seen, deadline) == -ETIMEDOUT)
+			return vsf_fail(EBUSY, "%s: %s", dev->address,
+					window ? "a window is open; end it, then close again"
+					       : "a thread is still waiting for the device");
+	}
+	return vsf_drain(dev, deadline);
+}
+
+VFIOSAFE_API int vfiosafe_device_close(struct vfiosafe_device *dev, uint32_t timeout_ms)
+{
+	int rc;
+
+	if (!dev)
+		return 0;
+	rc = vsf_refuse_inside(dev, "vfiosafe_device_close");
+	if (rc < 0)
+		return rc;
+	/* In a forked child nobody else uses the copy, and its locks are void. */
+	if (!vsf_words_forked(dev->words)) {
+		vsf_words_move_any(dev->words, dev->sys, VFIOSAFE_GONE);
+		rc = wait_unused(dev, vsf_deadline(dev->sys, timeout_ms));
+		if (rc < 0)
+			return rc;
+	}
+	device_free(dev);
+	return 0;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* What a device is made of. Who may touch what is said at each member. */
+#ifndef VSF_DEVICE_H
+#define VSF_DEVICE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <vfiosafe/vfiosafe.h>
+
+#include "generation.h"
+#include "sys.h"
+
+#define VSF_BARS 6
+
+struct vsf_iommu;
+struct vsf_run;
+
+/* A region as the kernel described it, and where it lies in the device fd. */
+struct vsf_region {
+	struct vfiosafe_region info;
+	uint64_t fd_offset;
+};
+
+struct vfiosafe_bar {
+	struct vfiosafe_device *dev;
+	struct vfiosafe_bar *next;
+	uint32_t index;
+	uint64_t fd_offset; /* of the range's first byte */
+	uint64_t len;
+	uint8_t *base;	     /* address range, reserved for the object's life */
+	size_t reserved_len; /* 0 if nothing is mapped */
+	bool whole;	     /* no hole in the mapping */
+	struct vfiosafe_area area[VFIOSAFE_REGION_AREAS]; /* mapped, from base */
+	uint32_t area_count;
+};
+
+struct vfiosafe_device {
+	/* Constant after open. */
+	const struct vfiosafe_sys *sys;
+	int fd;
+	enum vfiosafe_door door;
+	struct vsf_iommu *iommu; /* NULL if adopted */
+	char address[32];
+	bool fenced;
+	bool can_reset;
+	bool keep_bus_master_off;
+	struct vsf_region region[VSF_BARS];
+	uint64_t config_offset;
+	uint16_t config_len;
+	uint8_t pm_cap; /* offset of the power management capability, or 0 */
+	struct vsf_words *words;
+
+	/* Written by the thread that leads the window, and at open. */
+	uint16_t command; /* COMMAND as it has to be after a reset */
+
+	/*
+	 * Guards what follows. Held for a few instructions: never across a
+	 * callback, an ioctl or a BAR access.
+	 */
+	pthread_mutex_t lock;
+	struct vfiosafe_bar *bars;
+	struct vfiosafe_driver_ops ops;
+	void *ops_ctx;
+	struct vsf_run *run;	   /* the window that is open, or NULL */
+	unsigned int inside;	   /* threads in a call that sleeps on the device */
+	enum vfiosafe_cause cause; /* of the last FAULT */
+	bool lost_mark;		   /* state was lost while a window was open */
+	bool callback_runs;	   /* vfiosafe_window_pass() may let threads in */
+	char why[128];		   /* cause in words */
+};
+
+/* Loads of the two words, for decisions that are not accesses. */
+static inline uint64_t vsf_device_word(const struct vfiosafe_device *dev)
+{
+	return __atomic_load_n(&dev->words->device, __ATOMIC_ACQUIRE);
+}
+
+static inline enum vfiosafe_state vsf_device_state(const struct vfiosafe_device *dev)
+{
+	return vsf_word_state(vsf_device_word(dev));
+}
+
+/* -EDEADLK, with a text naming @call, in a section or in a callback of @dev. */
+int vsf_refuse_inside(const struct vfiosafe_device *dev, const char *call);
+
+/* What an access would meet at @word: 0 for LIVE, or -errno with a text. */
+int vsf_state_error(uint64_t device_word, uint64_t gate_word);
+
+/* Sleeps until the bell rings after *@seen, or @deadline; refreshes *@seen. */
+int vsf_device_sleep(struct vfiosafe_device *dev, uint32_t *seen, int64_t deadline);
+uint32_t vsf_device_bell(const struct vfiosafe_device *dev);
+
+/* Counts threads that sleep in a call on the device: close waits until there are none. */
+void vsf_count_inside(struct vfiosafe_device *dev, int by);
+
+/* State was lost: into FAULT, or, in a window, a mark that its end meets. */
+void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
+		      const char *why);
+
+/* bar.c: unmaps and frees all BARs of a device that is being closed. */
+void vsf_bars_free(struct vfiosafe_device *dev);
+
+#endif

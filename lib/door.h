@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The two doors to a device, and the IOMMU context behind each. Only
+ * open_cdev.c and open_group.c know what lies behind them.
+ */
+#ifndef VSF_DOOR_H
+#define VSF_DOOR_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <vfiosafe/device.h>
+
+#include "sys.h"
+
+#define VSF_SYSFS_DEVICES "/sys/bus/pci/devices"
+
+/* What every step of an open needs to know. */
+struct vsf_open {
+	const struct vfiosafe_sys *sys;
+	const char *address; /* canonical */
+	int64_t deadline;    /* for EAGAIN */
+	struct vsf_iommu *iommu; /* in: shared with another device, or NULL; out */
+	int fd;			 /* out */
+};
+
+/* An IOMMU context, shared by the devices that were opened into it. */
+struct vsf_iommu {
+	const struct vfiosafe_sys *sys;
+	enum vfiosafe_door door;
+	unsigned int refs;
+	int fd;		  /* iommufd, or container */
+	uint32_t ioas_id; /* cdev door */
+	pthread_mutex_t lock;	  /* of groups: one open at a time */
+	struct vsf_group *groups; /* group door */
+};
+
+struct vsf_group {
+	struct vsf_group *next;
+	unsigned int id;
+	int fd;
+};
+
+/*
+ * Each opens req->address. On success req->fd and req->iommu are set, the latter
+ * with a reference of its own. -EOPNOTSUPP: this kernel has no such door.
+ */
+int vsf_open_cdev(struct vsf_open *req);
+int vsf_open_group(struct vsf_open *req);
+
+/* iommu.c: life of a context. The last reference closes its fds. */
+struct vsf_iommu *vsf_iommu_new(const struct vfiosafe_sys *sys, enum vfiosafe_door door);
+void vsf_iommu_get(struct vsf_iommu *iommu);
+void vsf_iommu_put(struct vsf_iommu *iommu);
+
+/*
+ * Retries an ioctl that answers EAGAIN, with back-off, until req->deadline;
+ * then -ETIMEDOUT. Contention is normal: opening a device resets it.
+ */
+int vsf_open_ioctl(const struct vsf_open *req, int fd, unsigned long request, void *arg);
+
+/* diagnose.c: 0 if the function exists and is bound to a VFIO driver. */
+int vsf_check_bound(const struct vsf_open *req);
+
+/* -EACCES, -ENOENT, ... of opening @node, in words. */
+int vsf_refuse_node(int err, const char *node, const char *hint);
+
+/*
+ * Names the functions of the same IOMMU group that are bound to drivers other
+ * than VFIO's; false if there are none.
+ */
+bool vsf_group_blockers(const struct vsf_open *req, char *buf, size_t len);
+
+/* address.c: canonical form of "dddd:bb:dd.f"; -EINVAL with a text. */
+int vsf_address_parse(const char *address, char *canonical, size_t len);
+
+#endif

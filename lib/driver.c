@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* Running the driver's callbacks, and letting threads through beside them. */
+#include <errno.h>
+#include <string.h>
+
+#include "device.h"
+#include "epoch.h"
+#include "error.h"
+#include "window.h"
+
+VFIOSAFE_API int vfiosafe_device_set_driver(struct vfiosafe_device *dev,
+					    const struct vfiosafe_driver_ops *ops, void *ctx)
+{
+	struct vfiosafe_driver_ops copy = { 0 };
+	int rc = vsf_refuse_inside(dev, "vfiosafe_device_set_driver");
+
+	if (rc < 0)
+		return rc;
+	if (vsf_words_forked(dev->words))
+		return vsf_state_error(0, 0);
+	if (ops) {
+		if (ops->size == 0 || ops->size > sizeof(copy))
+			return vsf_fail(EINVAL, "ops->size is %zu: set it to sizeof(struct "
+						"vfiosafe_driver_ops) (%zu here)",
+					ops->size, sizeof(copy));
+		memcpy(&copy, ops, ops->size);
+	}
+	pthread_mutex_lock(&dev->lock);
+	if (dev->run) {
+		rc = -EBUSY;
+	} else {
+		dev->ops = copy;
+		dev->ops_ctx = ctx;
+	}
+	pthread_mutex_unlock(&dev->lock);
+	return rc < 0 ? vsf_fail(EBUSY, "%s: a window is open and may be running the "
+					"callbacks",
+				 dev->address)
+		      : 0;
+}
+
+/* What a thread had before it was let through, to be given back. */
+struct pass {
+	const uint64_t *word;
+	uint64_t value;
+};
+
+static struct pass pass_enter(struct vsf_thread *self, const struct vfiosafe_device *dev,
+			      uint64_t value)
+{
+	struct pass before = { self->pass_word, self->pass_value };
+
+	self->pass_word = &dev->words->device;
+	self->pass_value = value;
+	return before;
+}
+
+static void pass_leave(struct vsf_thread *self, struct pass before)
+{
+	self->pass_word = before.word;
+	self->pass_value = before.value;
+}
+
+static void set_callback_runs(struct vfiosafe_device *dev, bool runs)
+{
+	pthread_mutex_lock(&dev->lock);
+	dev->callback_runs = runs;
+	pthread_mutex_unlock(&dev->lock);
+}
+
+/* ops is constant while a window is open: no lock needed to read it. */
+static int call(struct vfiosafe_device *dev, enum vsf_callback which)
+{
+	switch (which) {
+	case VSF_QUIESCE:
+		return dev->ops.quiesce ? dev->ops.quiesce(dev, dev->ops_ctx) : 0;
+	case VSF_RESUME:
+		return dev->ops.resume ? dev->ops.resume(dev, dev->ops_ctx) : 0;
+	case VSF_READY:
+		return dev->ops.ready ? dev->ops.ready(dev, dev->ops_ctx) : 0;
+	case VSF_REINIT:
+		return dev->ops.reinit ? dev->ops.reinit(dev, dev->ops_ctx) : 0;
+	}
+	return 0;
+}
+
+int vsf_callback(struct vfiosafe_device *dev, enum vsf_callback which, int64_t deadline)
+{
+	struct vsf_thread *self;
+	struct pass before;
+	uint64_t depth;
+	int rc = vsf_thread_get(&self);
+
+	if (rc < 0)
+		return rc;
+	depth = self->depth;
+	before = pass_enter(self, dev, vsf_device_word(dev));
+	set_callback_runs(dev, true);
+	rc = call(dev, which);
+	set_callback_runs(dev, false);
+	pass_leave(self, before);
+	if (self->depth != depth)
+		return vsf_fail(EINVAL, "a callback returned inside a section that it began");
+	if (rc == 0 && vsf_now(dev->sys) > deadline)
+		return -ETIME;
+	return rc > 0 ? -EINVAL : rc;
+}
+
+void vsf_callback_lost(struct vfiosafe_device *dev, enum vfiosafe_cause cause)
+{
+	void (*lost)(struct vfiosafe_device *dev, void *ctx, enum vfiosafe_cause cause);
+	struct vsf_thread *self;
+	struct pass before;
+	void *ctx;
+
+	/* In a section no callback of ours may run: the driver sees FAULT at its end. */
+	if (vsf_thread_get(&self) < 0 || self->depth > 0)
+		return;
+	pthread_mutex_lock(&dev->lock);
+	lost = dev->ops.lost;
+	ctx = dev->ops_ctx;
+	pthread_mutex_unlock(&dev->lock);
+	if (!lost)
+		return;
+	before = pass_enter(self, dev, VSF_PASS_NOTHING);
+	lost(dev, ctx, cause);
+	pass_leave(self, before);
+}
+
+VFIOSAFE_API int vfiosafe_window_pass(struct vfiosafe_device *dev, bool admit)
+{
+	struct vsf_thread *self;
+	bool runs;
+	int rc = vsf_thread_get(&self);
+
+	if (rc < 0)
+		return vsf_fail(-rc, "no record for this thread: %s", strerror(-rc));
+	if (self->depth > 0)
+		return vsf_fail(EDEADLK, "vfiosafe_window_pass inside a section");
+	if (!admit) {
+		self->pass_word = NULL;
+		return 0;
+	}
+	pthread_mutex_lock(&dev->lock);
+	runs = dev->callback_runs;
+	if (runs)
+		(void)pass_enter(self, dev, vsf_device_word(dev));
+	pthread_mutex_unlock(&dev->lock);
+	if (!runs)
+		return vsf_fail(EINVAL, "%s: no callback runs, there is nothing to pass beside",
+				dev->address);
+	return 0;
+}

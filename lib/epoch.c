@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "epoch.h"
+#include "log.h"
+#include "sys.h"
+
+__thread struct vsf_thread *vsf_self;
+
+static struct vsf_thread *thread_of(struct vsf_node *node)
+{
+	return (struct vsf_thread *)((char *)node - offsetof(struct vsf_thread, node));
+}
+
+static void thread_free(struct vsf_node *node)
+{
+	free(thread_of(node));
+}
+
+static struct vsf_table threads = VSF_TABLE_INIT(thread_free);
+
+/*
+ * Made once per process. The canary lies in memory that the kernel wipes in a
+ * forked child: there, locks may be held by threads that do not exist, so no
+ * record is made or given back.
+ */
+static struct {
+	pthread_once_t once;
+	int rc;
+	pthread_key_t key;
+	const uint32_t *canary;
+} process = { .once = PTHREAD_ONCE_INIT };
+
+static bool forked(void)
+{
+	return __atomic_load_n(process.canary, __ATOMIC_RELAXED) == 0;
+}
+
+/* Runs when a thread ends: what it left in its slots is nobody's any more. */
+static void thread_end(void *arg)
+{
+	struct vsf_thread *self = arg;
+
+	vsf_self = NULL;
+	if (forked())
+		return;
+	if (self->depth > 0)
+		vsf_log(VFIOSAFE_LOG_ERROR,
+			"thread %d ended inside a section; its accesses are not covered",
+			(int)self->tid);
+	for (size_t i = 0; i < sizeof(self->slot) / sizeof(self->slot[0]); i++)
+		__atomic_store_n(&self->slot[i], NULL, __ATOMIC_RELEASE);
+	vsf_table_retire(&threads, &self->node);
+	/* Here a thread may wait; in a section's first call it should not. */
+	vsf_table_reap(&threads);
+}
+
+static int make_canary(const uint32_t **canary)
+{
+	const struct vfiosafe_sys *sys = vfiosafe_sys_default();
+	size_t len = (size_t)sysconf(_SC_PAGESIZE);
+	void *page = NULL;
+	int rc = vsf_sys(sys, mmap, &page, len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (rc < 0)
+		return rc;
+	rc = vsf_sys(sys, madvise, page, len, MADV_WIPEONFORK);
+	if (rc < 0) {
+		vsf_sys(sys, munmap, page, len);
+		return rc;
+	}
+	*(uint32_t *)page = 1;
+	*canary = page;
+	return 0;
+}
+
+static void process_init(void)
+{
+	process.rc = make_canary(&process.canary);
+	if (process.rc == 0)
+		process.rc = -pthread_key_create(&process.key, thread_end);
+}
+
+int vsf_thread_get(struct vsf_thread **out)
+{
+	struct vsf_thread *self = vsf_self;
+	int rc;
+
+	if (self) {
+		*out = self;
+		return 0;
+	}
+	pthread_once(&process.once, process_init);
+	if (process.rc < 0)
+		return process.rc;
+	if (forked())
+		return -ENODEV;
+	self = calloc(1, sizeof(*self));
+	if (!self)
+		return -ENOMEM;
+	self->tid = gettid();
+	rc = -pthread_setspecific(process.key, self);
+	if (rc < 0) {
+		free(self);
+		return rc;
+	}
+	vsf_table_insert(&threads, &self->node);
+	vsf_self = self;
+	*out = self;
+	return 0;
+}
+
+int vsf_epoch_init(const struct vfiosafe_sys *sys, bool *fenced)
+{
+	struct vsf_thread *self;
+
+	*fenced = vsf_sys(sys, membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) < 0;
+	return vsf_thread_get(&self);
+}
+
+int vsf_epoch_barrier(const struct vfiosafe_sys *sys, bool fenced)
+{
+	/* Pairs with the readers' fence, or stands for it: see epoch.h. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (fenced)
+		return 0;
+	return vsf_sys(sys, membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
+struct search {
+	const uint64_t *word;
+	pid_t tid;
+};
+
+static bool thread_is_in(struct vsf_node *node, void *ctx)
+{
+	struct vsf_thread *thread = thread_of(node);
+	struct search *search = ctx;
+
+	for (size_t i = 0; i < sizeof(thread->slot) / sizeof(thread->slot[0]); i++) {
+		/* Acquire: pairs with the release store that ends a section. */
+		if (__atomic_load_n(&thread->slot[i], __ATOMIC_ACQUIRE) == search->word) {
+			search->tid = thread->tid;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool vsf_epoch_busy(const uint64_t *word, pid_t *tid)
+{
+	struct search search = { .word = word };
+
+	if (!vsf_table_walk(&threads, thread_is_in, &search))
+		return false;
+	*tid = search.tid;
+	return true;
+}

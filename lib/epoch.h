@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who is in a section of which device.
+ *
+ * A thread that enters a section writes the address of the device's word into a
+ * slot of its own record: one plain store, no fence. Whoever wants the device for
+ * himself changes the word, runs one membarrier, and waits until no slot names
+ * that word. Why that is enough:
+ *
+ *      reader                               drain
+ *      slot = &word        (1)              word = QUIESCE      (A)
+ *      load word == LIVE?  (2)              membarrier          (B)
+ *      ...accesses...                       load slot           (C)
+ *      slot = NULL, release (3)
+ *
+ * The membarrier puts a full barrier into every running thread of the process
+ * between (A) and (C). If it falls after (1) in the reader, (C) sees the slot and
+ * waits for (3). If it falls before (1), then (2) comes after it too, sees (A), and
+ * the reader turns back. There is no third place for it.
+ *
+ * Without membarrier the view's value carries VSF_FENCED, the fast compare never
+ * succeeds, and the slow path fences between (1) and (2) itself.
+ */
+#ifndef VSF_EPOCH_H
+#define VSF_EPOCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <vfiosafe/section.h>
+
+#include "table.h"
+
+struct vfiosafe_sys;
+
+#define VSF_FENCED (UINT64_C(1) << 63)
+
+/* A pass that lets nothing through, but says "in a callback": no word is like it. */
+#define VSF_PASS_NOTHING UINT64_MAX
+
+struct vsf_thread {
+	/* Written by the thread, read by drains. One more for single accesses. */
+	const uint64_t *slot[VFIOSAFE_SECTION_DEPTH + 1];
+	uint64_t depth; /* slots in use; the thread's own */
+
+	/*
+	 * While a callback runs: the device word, and the value of it, under
+	 * which this thread is let through (section.c). The thread's own.
+	 */
+	const uint64_t *pass_word;
+	uint64_t pass_value;
+
+	const char *text; /* of the last failure; error.c */
+	char text_buf[512];
+
+	pid_t tid;
+	struct vsf_node node;
+};
+
+/*
+ * initial-exec: one load to find it, instead of a call. The .so must load by
+ * dlopen too, so this pointer is all that we keep in thread-local storage.
+ */
+extern __thread struct vsf_thread *vsf_self
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* This thread's record, made at first use. -ENOMEM; -ENODEV in a forked child. */
+int vsf_thread_get(struct vsf_thread **self);
+
+/* Prepares the process for drains; *@fenced: membarrier cannot be had. */
+int vsf_epoch_init(const struct vfiosafe_sys *sys, bool *fenced);
+
+/* (B) above; once per drain, after the word was changed. */
+int vsf_epoch_barrier(const struct vfiosafe_sys *sys, bool fenced);
+
+/* Is a thread in a section under @word? Its id goes to *@tid. Never blocks. */
+bool vsf_epoch_busy(const uint64_t *word, pid_t *tid);
+
+#endif

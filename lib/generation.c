@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "generation.h"
+#include "sys.h"
+
+#define TO(state) (1u << VFIOSAFE_##state)
+
+static const unsigned int leaves_to[] = {
+	[VFIOSAFE_GONE] = 0,
+	[VFIOSAFE_LIVE] = TO(QUIESCE) | TO(FAULT) | TO(GONE),
+	[VFIOSAFE_QUIESCE] = TO(RESETTING) | TO(LIVE) | TO(FAULT) | TO(GONE),
+	[VFIOSAFE_RESETTING] = TO(REINIT) | TO(LIVE) | TO(FAULT) | TO(GONE),
+	[VFIOSAFE_REINIT] = TO(LIVE) | TO(FAULT) | TO(GONE),
+	[VFIOSAFE_FAULT] = TO(RESETTING) | TO(GONE),
+};
+
+#define STATES (sizeof(leaves_to) / sizeof(leaves_to[0]))
+
+bool vsf_transition_allowed(enum vfiosafe_state from, enum vfiosafe_state to)
+{
+	return from < STATES && to < STATES && (leaves_to[from] & 1u << to);
+}
+
+uint64_t vsf_word_after(uint64_t word, enum vfiosafe_state to)
+{
+	uint64_t generation = vsf_word_generation(word);
+
+	return vsf_word(generation + (to == VFIOSAFE_REINIT), to);
+}
+
+void vsf_words_ring(struct vsf_words *words, const struct vfiosafe_sys *sys)
+{
+	__atomic_fetch_add(&words->bell, 1, __ATOMIC_SEQ_CST);
+	vsf_sys(sys, futex_wake, &words->bell);
+}
+
+int vsf_words_move(struct vsf_words *words, const struct vfiosafe_sys *sys,
+		   enum vfiosafe_state from, enum vfiosafe_state to)
+{
+	uint64_t old = __atomic_load_n(&words->device, __ATOMIC_RELAXED);
+
+	do {
+		if (vsf_word_state(old) != from || !vsf_transition_allowed(from, to))
+			return -EAGAIN;
+		/*
+		 * Release: what the reinit callback wrote is seen by whoever
+		 * sees LIVE. Full: (A) in epoch.h.
+		 */
+	} while (!__atomic_compare_exchange_n(&words->device, &old,
+					      vsf_word_after(old, to), false,
+					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	vsf_words_ring(words, sys);
+	return 0;
+}
+
+int vsf_words_move_any(struct vsf_words *words, const struct vfiosafe_sys *sys,
+		       enum vfiosafe_state to)
+{
+	enum vfiosafe_state from;
+	int rc;
+
+	do {
+		from = vsf_word_state(__atomic_load_n(&words->device, __ATOMIC_RELAXED));
+		if (!vsf_transition_allowed(from, to))
+			return -EAGAIN;
+		rc = vsf_words_move(words, sys, from, to);
+	} while (rc < 0);
+	return 0;
+}
+
+int vsf_words_new(struct vsf_words **out, const struct vfiosafe_sys *sys,
+		  uint64_t generation)
+{
+	size_t len = (size_t)sysconf(_SC_PAGESIZE);
+	struct vsf_words *words;
+	void *page = NULL;
+	int rc = vsf_sys(sys, mmap, &page, len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (rc < 0)
+		return rc;
+	rc = vsf_sys(sys, madvise, page, len, MADV_WIPEONFORK);
+	if (rc < 0) {
+		vsf_sys(sys, munmap, page, len);
+		return rc;
+	}
+	words = page;
+	words->device = vsf_word(generation, VFIOSAFE_LIVE);
+	words->gate = vsf_word(generation, VFIOSAFE_LIVE);
+	*out = words;
+	return 0;
+}
+
+void vsf_words_free(struct vsf_words *words, const struct vfiosafe_sys *sys)
+{
+	vsf_sys(sys, munmap, words, (size_t)sysconf(_SC_PAGESIZE));
+}
+
+VFIOSAFE_API const char *vfiosafe_state_name(enum vfiosafe_state state)
+{
+	static const char *const names[] = {
+		[VFIOSAFE_GONE] = "GONE",	    [VFIOSAFE_LIVE] = "LIVE",
+		[VFIOSAFE_QUIESCE] = "QUIESCE",	    [VFIOSAFE_RESETTING] = "RESETTING",
+		[VFIOSAFE_REINIT] = "REINIT",	    [VFIOSAFE_FAULT] = "FAULT",
+	};
+
+	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "unknown";
+}

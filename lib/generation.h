@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device word: generation << 8 | state. This is its only writer, and the
+ * transition table is pure code.
+ */
+#ifndef VSF_GENERATION_H
+#define VSF_GENERATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <vfiosafe/state.h>
+
+static inline enum vfiosafe_state vsf_word_state(uint64_t word)
+{
+	return (enum vfiosafe_state)(word & 0xff);
+}
+
+static inline uint64_t vsf_word_generation(uint64_t word)
+{
+	return word >> 8;
+}
+
+static inline uint64_t vsf_word(uint64_t generation, enum vfiosafe_state state)
+{
+	return generation << 8 | (uint64_t)state;
+}
+
+/* May a device go from @from to @to? */
+bool vsf_transition_allowed(enum vfiosafe_state from, enum vfiosafe_state to);
+
+/* The word after that transition: entering REINIT is what counts. */
+uint64_t vsf_word_after(uint64_t word, enum vfiosafe_state to);
+
+/* Private to the process, wiped in a forked child, where both words read GONE. */
+struct vsf_words {
+	uint64_t device; /* what all processes agree on; the owner's to write */
+	uint64_t gate;	 /* what this process adds for itself */
+	uint32_t bell __attribute__((aligned(64))); /* counts changes; waited on */
+};
+
+/*
+ * Moves the device word from state @from to @to and rings the bell.
+ * -EAGAIN if it is not (or no longer) in @from: nothing was changed.
+ */
+struct vfiosafe_sys;
+int vsf_words_move(struct vsf_words *words, const struct vfiosafe_sys *sys,
+		   enum vfiosafe_state from, enum vfiosafe_state to);
+
+/* The same from whatever state allows it. */
+int vsf_words_move_any(struct vsf_words *words, const struct vfiosafe_sys *sys,
+		       enum vfiosafe_state to);
+
+/* Wakes those that wait for a change; also without one (a window that ended). */
+void vsf_words_ring(struct vsf_words *words, const struct vfiosafe_sys *sys);
+
+/* A fresh pair, LIVE in @generation. */
+int vsf_words_new(struct vsf_words **words, const struct vfiosafe_sys *sys,
+		  uint64_t generation);
+void vsf_words_free(struct vsf_words *words, const struct vfiosafe_sys *sys);
+
+/* Was @words inherited by a forked child? */
+static inline bool vsf_words_forked(const struct vsf_words *words)
+{
+	return __atomic_load_n(&words->gate, __ATOMIC_RELAXED) == 0;
+}
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* State was lost behind the library's back: into FAULT. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "error.h"
+#include "log.h"
+#include "window.h"
+
+void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
+		      const char *why)
+{
+	bool faulted = false;
+
+	pthread_mutex_lock(&dev->lock);
+	switch (vsf_device_state(dev)) {
+	case VFIOSAFE_LIVE:
+		faulted = vsf_words_move(dev->words, dev->sys, VFIOSAFE_LIVE,
+					 VFIOSAFE_FAULT) == 0;
+		break;
+	case VFIOSAFE_QUIESCE:
+	case VFIOSAFE_RESETTING:
+	case VFIOSAFE_REINIT:
+		/* The window's end meets the mark, unless its reset comes first. */
+		dev->lost_mark = true;
+		break;
+	case VFIOSAFE_FAULT:
+	case VFIOSAFE_GONE:
+		pthread_mutex_unlock(&dev->lock);
+		return;
+	}
+	__atomic_store_n(&dev->cause, cause, __ATOMIC_RELAXED);
+	snprintf(dev->why, sizeof(dev->why), "%s", why);
+	pthread_mutex_unlock(&dev->lock);
+	if (!faulted)
+		return;
+	vsf_log(VFIOSAFE_LOG_ERROR, "%s: FAULT: %s", dev->address, why);
+	vsf_callback_lost(dev, cause);
+}
+
+VFIOSAFE_API int vfiosafe_mark_lost(struct vfiosafe_device *dev, const char *why)
+{
+	int rc = vsf_state_error(vsf_device_word(dev), dev->words->gate);
+
+	if (rc == -ENODEV)
+		return rc;
+	vsf_device_fault(dev, VFIOSAFE_CAUSE_MARKED, why ? why : "marked lost");
+	return 0;
+}

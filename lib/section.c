@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
+#include "device.h"
+#include "error.h"
+#include "section.h"
+
+int vsf_state_error(uint64_t device_word, uint64_t gate_word)
+{
+	enum vfiosafe_state device = vsf_word_state(device_word);
+	enum vfiosafe_state gate = vsf_word_state(gate_word);
+
+	if (device == VFIOSAFE_GONE || gate == VFIOSAFE_GONE)
+		return vsf_fail_static(ENODEV, "the device is gone, or this is a forked "
+					       "child of the process that opened it");
+	if (device == VFIOSAFE_FAULT || gate == VFIOSAFE_FAULT)
+		return vsf_fail_static(EIO, "the device is in FAULT; vfiosafe_recover() "
+					    "brings it back");
+	if (device != VFIOSAFE_LIVE || gate != VFIOSAFE_LIVE)
+		return vsf_fail_static(EAGAIN, "a reset window is open; vfiosafe_wait() "
+					       "sleeps until it is over");
+	return 0;
+}
+
+/*
+ * Is this thread beside a callback, in just the state of the device word under
+ * which it was let through, and is the view of that generation?
+ */
+static bool let_through(const struct vsf_thread *self, const struct vsf_pair *pair,
+			uint64_t device, uint64_t gate, uint64_t value)
+{
+	return self->pass_word == pair->device_word && self->pass_value == device &&
+	       gate == pair->gate_value &&
+	       vsf_word_generation(device) == vsf_word_generation(value);
+}
+
+/* A word that an access which began under @value may find at its end. */
+static bool still(uint64_t word, uint64_t value, enum vsf_look look)
+{
+	return word == value ||
+	       (look == VSF_AFTER && vsf_word_state(word) == VFIOSAFE_QUIESCE &&
+		vsf_word_generation(word) == vsf_word_generation(value));
+}
+
+int vsf_pair_judge(const struct vsf_thread *self, const struct vsf_pair *pair,
+		   enum vsf_look look)
+{
+	uint64_t value = pair->device_value & ~VSF_FENCED;
+	uint64_t device, gate;
+	int rc;
+
+	/* Between (1) and (2) of epoch.h where there is no membarrier. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	device = __atomic_load_n(pair->device_word, __ATOMIC_ACQUIRE);
+	gate = __atomic_load_n(pair->gate_word, __ATOMIC_ACQUIRE);
+	if (still(device, value, look) && still(gate, pair->gate_value, look))
+		return 0;
+	if (let_through(self, pair, device, gate, value))
+		return 0;
+	if (self->pass_word == pair->device_word && self->pass_value == device)
+		return vsf_fail_static(ESTALE, "this view is of an earlier generation; "
+					       "renew it before it is used in reinit");
+	rc = vsf_state_error(device, gate);
+	if (rc < 0)
+		return rc;
+	return vsf_fail_static(ESTALE, "the device was reset since this view was taken; "
+				       "re-synchronise, then renew it");
+}
+
+static struct vsf_pair section_pair(const struct vfiosafe_section *sec)
+{
+	return (struct vsf_pair){ sec->device_word, sec->gate_word, sec->device_value,
+				  sec->gate_value };
+}
+
+static int begin_refused(struct vfiosafe_section *sec, int rc)
+{
+	sec->thread = NULL;
+	return rc;
+}
+
+static int begin_slow(struct vsf_thread *self, struct vfiosafe_section *sec)
+{
+	struct vsf_pair pair = section_pair(sec);
+	int rc = vsf_pair_judge(self, &pair, VSF_BEFORE);
+
+	if (rc == 0)
+		return 0;
+	self->depth--;
+	vsf_slot_clear(self);
+	return begin_refused(sec, rc);
+}
+
+static int thread_for_section(struct vsf_thread **self)
+{
+	int rc = vsf_thread_get(self);
+
+	if (rc < 0)
+		return rc;
+	if ((*self)->depth >= VFIOSAFE_SECTION_DEPTH)
+		return vsf_fail_static(E2BIG, "sections are nested too deeply, or one is "
+					      "begun and never ended");
+	return 0;
+}
+
+VFIOSAFE_API int vfiosafe_begin(const struct vfiosafe_view *view,
+				struct vfiosafe_section *sec)
+{
+	struct vsf_thread *self = vsf_self;
+	struct vsf_pair pair;
+
+	if (vsf_unlikely(!self || self->depth >= VFIOSAFE_SECTION_DEPTH)) {
+		int rc = thread_for_section(&self);
+
+		if (rc < 0)
+			return begin_refused(sec, rc);
+	}
+	pair.device_word = vsf_view_load(view, device_word);
+	pair.gate_word = vsf_view_load(view, gate_word);
+	pair.device_value = vsf_view_load(view, device_value);
+	pair.gate_value = vsf_view_load(view, gate_value);
+	sec->device_word = pair.device_word;
+	sec->gate_word = pair.gate_word;
+	sec->device_value = pair.device_value;
+	sec->gate_value = pair.gate_value;
+	sec->base = vsf_view_load(view, base);
+	sec->thread = self;
+	sec->slot = self->depth;
+	vsf_slot_set(self, pair.device_word);
+	self->depth++;
+	if (vsf_unlikely(!vsf_pair_holds(&pair)))
+		return begin_slow(self, sec);
+	return 0;
+}
+
+/* Sections that do not end in the order in which they began. */
+static void close_out_of_order(struct vsf_thread *self, uint64_t slot)
+{
+	__atomic_store_n(&self->slot[slot], NULL, __ATOMIC_RELEASE);
+	while (self->depth > 0 &&
+	       !__atomic_load_n(&self->slot[self->depth - 1], __ATOMIC_RELAXED))
+		self->depth--;
+}
+
+static int end_slow(struct vfiosafe_section *sec)
+{
+	struct vsf_thread *self = sec->thread;
+	struct vsf_pair pair = section_pair(sec);
+	int rc;
+
+	if (!self || self != vsf_self || sec->slot >= self->depth ||
+	    __atomic_load_n(&self->slot[sec->slot], __ATOMIC_RELAXED) != sec->device_word)
+		return vsf_fail_static(EINVAL, "this section is not open on this thread");
+	rc = vsf_pair_judge(self, &pair, VSF_AFTER);
+	close_out_of_order(self, sec->slot);
+	sec->thread = NULL;
+	return rc;
+}
+
+VFIOSAFE_API int vfiosafe_end(struct vfiosafe_section *sec)
+{
+	struct vsf_thread *self = vsf_self;
+	struct vsf_pair pair = section_pair(sec);
+
+	vsf_after_device_load();
+	vsf_after_device_store();
+	if (vsf_unlikely(!self || self != sec->thread || self->depth != sec->slot + 1 ||
+			 !vsf_pair_holds(&pair)))
+		return end_slow(sec);
+	self->depth--;
+	vsf_slot_clear(self);
+	sec->thread = NULL;
+	return 0;
+}
+
+VFIOSAFE_API int vfiosafe_check_slow(const struct vfiosafe_section *sec)
+{
+	struct vsf_thread *self = vsf_self;
+	struct vsf_pair pair = section_pair(sec);
+
+	if (!self || sec->thread != self)
+		return vsf_fail_static(EINVAL, "this section is not open on this thread");
+	return vsf_pair_judge(self, &pair, VSF_BEFORE);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* What sections and single accesses share. */
+#ifndef VSF_SECTION_H
+#define VSF_SECTION_H
+
+#include <vfiosafe/section.h>
+
+#include "arch.h"
+#include "epoch.h"
+
+#define vsf_unlikely(x) __builtin_expect(!!(x), 0)
+
+/* A view may be renewed by another thread: read each of its words once. */
+#define vsf_view_load(view, member) __atomic_load_n(&(view)->member, __ATOMIC_RELAXED)
+
+/* The values that an access compares the two words with. */
+struct vsf_pair {
+	const uint64_t *device_word;
+	const uint64_t *gate_word;
+	uint64_t device_value;
+	uint64_t gate_value;
+};
+
+/* The look, before and after. Acquire: state re-made in reinit is seen with LIVE. */
+static inline bool vsf_pair_holds(const struct vsf_pair *pair)
+{
+	return __atomic_load_n(pair->device_word, __ATOMIC_ACQUIRE) == pair->device_value &&
+	       __atomic_load_n(pair->gate_word, __ATOMIC_ACQUIRE) == pair->gate_value;
+}
+
+enum vsf_look {
+	VSF_BEFORE,
+	/*
+	 * With the slot still set: QUIESCE of the same generation is good then.
+	 * The window was announced while the access ran, and cannot go on
+	 * before the slot is cleared.
+	 */
+	VSF_AFTER,
+};
+
+/*
+ * The slow look: 0 if this thread may go on after all (fenced device, or let
+ * through beside a callback), else the error in the order of error.h.
+ */
+int vsf_pair_judge(const struct vsf_thread *self, const struct vsf_pair *pair,
+		   enum vsf_look look);
+
+static inline void vsf_slot_set(struct vsf_thread *self, const uint64_t *word)
+{
+	/* (1) in epoch.h: only the compiler may not move it. */
+	__atomic_store_n(&self->slot[self->depth], word, __ATOMIC_RELAXED);
+	vsf_barrier();
+}
+
+static inline void vsf_slot_clear(struct vsf_thread *self)
+{
+	/* (3) in epoch.h. */
+	__atomic_store_n(&self->slot[self->depth], NULL, __ATOMIC_RELEASE);
+}
+
+#endif

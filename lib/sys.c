@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* The real kernel behind <vfiosafe/sys.h>: the only file that makes system calls. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sys.h"
+
+static int result(long rc)
+{
+	return rc < 0 ? -errno : (int)rc;
+}
+
+static int sys_open(void *ctx, const char *path, int flags)
+{
+	(void)ctx;
+	return result(open(path, flags | O_CLOEXEC));
+}
+
+static int sys_close(void *ctx, int fd)
+{
+	(void)ctx;
+	return result(close(fd));
+}
+
+static int sys_dup(void *ctx, int fd)
+{
+	(void)ctx;
+	return result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+static int sys_ioctl(void *ctx, int fd, unsigned long request, void *arg)
+{
+	(void)ctx;
+	return result(ioctl(fd, request, arg));
+}
+
+static ssize_t sys_pread(void *ctx, int fd, void *buf, size_t len, uint64_t offset)
+{
+	(void)ctx;
+	ssize_t n = pread(fd, buf, len, (off_t)offset);
+
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t sys_pwrite(void *ctx, int fd, const void *buf, size_t len, uint64_t offset)
+{
+	(void)ctx;
+	ssize_t n = pwrite(fd, buf, len, (off_t)offset);
+
+	return n < 0 ? -errno : n;
+}
+
+static int sys_rdev(void *ctx, int fd, uint64_t *rdev)
+{
+	struct stat st;
+
+	(void)ctx;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	*rdev = st.st_rdev;
+	return 0;
+}
+
+static int sys_readlink(void *ctx, const char *path, char *buf, size_t len)
+{
+	(void)ctx;
+	ssize_t n = readlink(path, buf, len);
+
+	if (n < 0)
+		return -errno;
+	if ((size_t)n >= len)
+		return -ENAMETOOLONG;
+	buf[n] = '\0';
+	return 0;
+}
+
+static int sys_dir_entry(void *ctx, const char *path, unsigned int index, char *buf,
+			 size_t len)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	int rc = 0;
+
+	(void)ctx;
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.' || index-- > 0)
+			continue;
+		rc = (size_t)snprintf(buf, len, "%s", entry->d_name) < len
+			     ? 1
+			     : -ENAMETOOLONG;
+		break;
+	}
+	closedir(dir);
+	return rc;
+}
+
+static int sys_mmap(void *ctx, void **addr, size_t len, int prot, int flags, int fd,
+		    uint64_t offset)
+{
+	(void)ctx;
+	void *p = mmap(*addr, len, prot, flags, fd, (off_t)offset);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	*addr = p;
+	return 0;
+}
+
+static int sys_munmap(void *ctx, void *addr, size_t len)
+{
+	(void)ctx;
+	return result(munmap(addr, len));
+}
+
+static int sys_madvise(void *ctx, void *addr, size_t len, int advice)
+{
+	(void)ctx;
+	return result(madvise(addr, len, advice));
+}
+
+static int sys_membarrier(void *ctx, int command)
+{
+	(void)ctx;
+	return result(syscall(SYS_membarrier, command, 0, 0));
+}
+
+static struct timespec to_timespec(int64_t ns)
+{
+	return (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+}
+
+/* FUTEX_WAIT_BITSET takes an absolute time of CLOCK_MONOTONIC. */
+static int sys_futex_wait(void *ctx, const uint32_t *word, uint32_t value,
+			  int64_t deadline_ns)
+{
+	struct timespec ts = to_timespec(deadline_ns);
+
+	(void)ctx;
+	return result(syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG,
+			      value, &ts, NULL, FUTEX_BITSET_MATCH_ANY));
+}
+
+static int sys_futex_wake(void *ctx, const uint32_t *word)
+{
+	(void)ctx;
+	return result(syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, INT_MAX,
+			      NULL, NULL, 0));
+}
+
+static int64_t sys_now_ns(void *ctx)
+{
+	struct timespec ts;
+
+	(void)ctx;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static int sys_sleep_ns(void *ctx, int64_t ns)
+{
+	struct timespec ts = to_timespec(ns);
+
+	(void)ctx;
+	if (ns == 0)
+		return result(sched_yield());
+	return -clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
+}
+
+static const struct vfiosafe_sys real = {
+	.size = sizeof(struct vfiosafe_sys),
+	.open = sys_open,
+	.close = sys_close,
+	.dup = sys_dup,
+	.ioctl = sys_ioctl,
+	.pread = sys_pread,
+	.pwrite = sys_pwrite,
+	.rdev = sys_rdev,
+	.readlink = sys_readlink,
+	.dir_entry = sys_dir_entry,
+	.mmap = sys_mmap,
+	.munmap = sys_munmap,
+	.madvise = sys_madvise,
+	.membarrier = sys_membarrier,
+	.futex_wait = sys_futex_wait,
+	.futex_wake = sys_futex_wake,
+	.now_ns = sys_now_ns,
+	.sleep_ns = sys_sleep_ns,
+};
+
+VFIOSAFE_API const struct vfiosafe_sys *vfiosafe_sys_default(void)
+{
+	return &real;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* How the library calls the table of <vfiosafe/sys.h>. */
+#ifndef VSF_SYS_H
+#define VSF_SYS_H
+
+#include <vfiosafe/sys.h>
+
+/* vsf_sys(s, ioctl, fd, request, arg): every system call is made like this. */
+#define vsf_sys(s, call, ...) ((s)->call((s)->ctx, __VA_ARGS__))
+#define vsf_now(s) ((s)->now_ns((s)->ctx))
+
+/* Adds without overflow: far deadlines stay far. */
+static inline int64_t vsf_deadline(const struct vfiosafe_sys *s, uint32_t ms)
+{
+	return vsf_now(s) + (int64_t)ms * 1000000;
+}
+
+/* A file of sysfs, cut to @len - 1 bytes, without its newline; length or -errno. */
+int vsf_sysfs_read(const struct vfiosafe_sys *s, const char *path, char *buf, size_t len);
+
+/* The last component of a symbolic link's target; 0 or -errno. */
+int vsf_sysfs_link(const struct vfiosafe_sys *s, const char *path, char *buf, size_t len);
+
+#endif

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/* The steps of a window as the program calls them, and the calls that take all. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "epoch.h"
+#include "error.h"
+#include "window.h"
+
+#define RESET_TIMEOUT_MS 10000
+
+struct vfiosafe_window {
+	struct vfiosafe_device *dev;
+	int64_t deadline;
+	struct vsf_run *run; /* NULL while it queues behind another kind of window */
+	bool leads;
+};
+
+static int read_opts(const struct vfiosafe_device *dev,
+		     const struct vfiosafe_reset_opts *from, int64_t *deadline)
+{
+	struct vfiosafe_reset_opts opts = { 0 };
+
+	if (from) {
+		if (from->size == 0 || from->size > sizeof(opts))
+			return vsf_fail(EINVAL, "opts.size is %zu: set it to sizeof(struct "
+						"vfiosafe_reset_opts) (%zu here)",
+					from->size, sizeof(opts));
+		memcpy(&opts, from, from->size);
+	}
+	*deadline = vsf_deadline(dev->sys,
+				 opts.timeout_ms ? opts.timeout_ms : RESET_TIMEOUT_MS);
+	return 0;
+}
+
+/* Joins the open reset, if that is what is open. */
+static int join(struct vfiosafe_window *win)
+{
+	struct vfiosafe_device *dev = win->dev;
+	int rc = -EAGAIN;
+
+	pthread_mutex_lock(&dev->lock);
+	if (dev->run && dev->run->kind == VSF_KIND_RESET) {
+		win->run = dev->run;
+		__atomic_fetch_add(&win->run->refs, 1, __ATOMIC_RELAXED);
+		rc = 0;
+	}
+	pthread_mutex_unlock(&dev->lock);
+	return rc;
+}
+
+/* Leads a window, or joins one; -EAGAIN: in the queue, to be tried again. */
+static int lead_or_join(struct vfiosafe_window *win)
+{
+	struct vfiosafe_device *dev = win->dev;
+	int rc = vsf_run_start(&win->run, dev, VSF_KIND_RESET, win->deadline);
+
+	if (rc == -EBUSY)
+		return join(win);
+	if (rc == -ENODEV)
+		return vsf_state_error(0, 0);
+	if (rc < 0)
+		return rc;
+	win->leads = true;
+	/* (B) of epoch.h. */
+	rc = vsf_epoch_barrier(dev->sys, dev->fenced);
+	if (rc < 0)
+		return vsf_run_call_off(win->run, EIO, "membarrier failed: %s",
+					strerror(-rc));
+	return 0;
+}
+
+VFIOSAFE_API int vfiosafe_window_begin(struct vfiosafe_window **out,
+				       struct vfiosafe_device *dev,
+				       const struct vfiosafe_reset_opts *opts)
+{
+	struct vfiosafe_window *win;
+	int64_t deadline = 0;
+	int rc = vsf_refuse_inside(dev, "a reset");
+
+	if (rc < 0)
+		return rc;
+	if (vsf_words_forked(dev->words))
+		return vsf_state_error(0, 0);
+	rc = read_opts(dev, opts, &deadline);
+	if (rc < 0)
+		return rc;
+	if (!dev->can_reset)
+		return vsf_fail(EOPNOTSUPP, "%s has no reset method by itself "
+					    "(VFIO_DEVICE_FLAGS_RESET is off)",
+				dev->address);
+	win = calloc(1, sizeof(*win));
+	if (!win)
+		return vsf_fail(ENOMEM, "out of memory");
+	win->dev = dev;
+	win->deadline = deadline;
+	rc = lead_or_join(win);
+	if (rc < 0 && rc != -EAGAIN) {
+		vsf_run_put(win->run);
+		free(win);
+		return rc;
+	}
+	*out = win;
+	return 0;
+}
+
+static int poll_joined(const struct vfiosafe_window *win)
+{
+	const struct vsf_run *run = win->run;
+
+	if (__atomic_load_n(&run->over, __ATOMIC_ACQUIRE)) {
+		if (run->result == 0)
+			return VFIOSAFE_STEP_DONE;
+		return vsf_fail(-run->result, "%s", run->text);
+	}
+	if (vsf_now(win->dev->sys) < win->deadline)
+		return -EAGAIN;
+	return vsf_fail(ETIMEDOUT, "%s: the window that was joined is still open",
+			win->dev->address);
+}
+
+static int quiesce(struct vsf_run *run)
+{
+	int rc = run->from_fault ? 0
+				 : vsf_callback(run->dev, VSF_QUIESCE, run->deadline);
+
+	/* Late is late, but it has stopped the queues: resume has to run. */
+	run->quiesced = !run->from_fault && (rc == 0 || rc == -ETIME);
+	if (rc == -ETIME)
+		return vsf_run_call_off(run, ETIMEDOUT, "the quiesce callback of %s returned "
+							"after the deadline",
+					run->dev->address);
+	if (rc < 0)
+		return vsf_run_call_off(run, ECANCELED, "the quiesce callback of %s vetoed "
+							"(%d)",
+					run->dev->address, rc);
+	run->phase = VSF_PHASE_QUIESCED;
+	return VFIOSAFE_STEP_COMMIT;
+}
+
+static int poll_drain(struct vsf_run *run)
+{
+	pid_t tid;
+
+	if (vsf_device_state(run->dev) == VFIOSAFE_GONE)
+		return vsf_run_gone(run);
+	if (vsf_drained(run->dev, &tid))
+		return quiesce(run);
+	if (vsf_now(run->dev->sys) < run->deadline)
+		return -EAGAIN;
+	(void)vsf_drain_refuse(run->dev, ETIMEDOUT, tid);
+	return vsf_run_call_off(run, ETIMEDOUT, "%s", vfiosafe_error_text());
+}
+
+VFIOSAFE_API int vfiosafe_window_poll(struct vfiosafe_window *win)
+{
+	int rc = vsf_refuse_inside(win->dev, "vfiosafe_window_poll");
+
+	if (rc < 0)
+		return rc;
+	if (!win->run) {
+		rc = lead_or_join(win);
+		if (rc == -EAGAIN && vsf_now(win->dev->sys) >= win->deadline)
+			return vsf_fail(ETIMEDOUT, "%s: another window did not end",
+					win->dev->address);
+		if (rc < 0)
+			return rc;
+	}
+	if (!win->leads)
+		return poll_joined(win);
+	switch (win->run->phase) {
+	case VSF_PHASE_DRAIN:
+		return poll_drain(win->run);
+	case VSF_PHASE_QUIESCED:
+		return VFIOSAFE_STEP_COMMIT;
+	case VSF_PHASE_COMMITTED:
+		return vsf_run_poll_ready(win->run);
+	case VSF_PHASE_READY:
+		return VFIOSAFE_STEP_FINISH;
+	case VSF_PHASE_OVER:
+		break;
+	}
+	return vsf_fail(EINVAL, "this window is over");
+}
+
+static int check_phase(const struct vfiosafe_window *win, enum vsf_phase phase,
+		       const char *call)
+{
+	int rc = vsf_refuse_inside(win->dev, call);
+
+	if (rc == 0 && (!win->leads || win->run->phase != phase))
+		rc = vsf_fail(EINVAL, "it is not the time for %s: do what "
+				      "vfiosafe_window_poll() says",
+			      call);
+	return rc;
+}
+
+VFIOSAFE_API int vfiosafe_window_commit(struct vfiosafe_window *win)
+{
+	int rc = check_phase(win, VSF_PHASE_QUIESCED, "vfiosafe_window_commit");
+
+	return rc < 0 ? rc : vsf_run_commit(win->run);
+}
+
+VFIOSAFE_API int vfiosafe_window_finish(struct vfiosafe_window *win)
+{
+	int rc = check_phase(win, VSF_PHASE_READY, "vfiosafe_window_finish");
+
+	return rc < 0 ? rc : vsf_run_finish(win->run);
+}
+
+VFIOSAFE_API void vfiosafe_window_end(struct vfiosafe_window *win)
+{
+	if (!win)
+		return;
+	if (win->leads && win->run->phase < VSF_PHASE_COMMITTED)
+		(void)vsf_run_call_off(win->run, ECANCELED, "the window was ended");
+	else if (win->leads && win->run->phase < VSF_PHASE_OVER)
+		(void)vsf_run_fault(win->run, VFIOSAFE_CAUSE_DRIVER,
+				    "the window was ended between commit and finish");
+	vsf_run_put(win->run);
+	free(win);
+}
+
+VFIOSAFE_API int64_t vfiosafe_window_deadline(const struct vfiosafe_device *cdev)
+{
+	struct vfiosafe_device *dev = (struct vfiosafe_device *)(uintptr_t)cdev;
+	int64_t deadline = VFIOSAFE_FOREVER;
+
+	if (vsf_words_forked(dev->words))
+		return deadline;
+	pthread_mutex_lock(&dev->lock);
+	if (dev->run)
+		deadline = dev->run->deadline;
+	pthread_mutex_unlock(&dev->lock);
+	return deadline;
+}
+
+/* Between two polls: on other threads' sections, on the device, on the leader. */
+static void pause_step(const struct vfiosafe_window *win, unsigned int round, uint32_t *seen)
+{
+	if (win->leads)
+		vsf_drain_pause(win->dev, round);
+	else
+		(void)vsf_device_sleep(win->dev, seen, win->deadline);
+}
+
+static int drive(struct vfiosafe_window *win)
+{
+	uint32_t seen = vsf_device_bell(win->dev);
+	unsigned int round = 0;
+	int rc;
+
+	for (;;) {
+		rc = vfiosafe_window_poll(win);
+		if (rc == -EAGAIN)
+			pause_step(win, round++, &seen);
+		else if (rc == VFIOSAFE_STEP_COMMIT)
+			rc = vfiosafe_window_commit(win);
+		else if (rc == VFIOSAFE_STEP_FINISH)
+			return vfiosafe_window_finish(win);
+		else
+			return rc == VFIOSAFE_STEP_DONE ? 0 : rc;
+		if (rc < 0 && rc != -EAGAIN)
+			return rc;
+	}
+}
+
+VFIOSAFE_API int vfiosafe_reset(struct vfiosafe_device *dev,
+				const struct vfiosafe_reset_opts *opts)
+{
+	struct vfiosafe_window *win;
+	int rc = vfiosafe_window_begin(&win, dev, opts);
+
+	if (rc < 0)
+		return rc;
+	vsf_count_inside(dev, 1);
+	rc = drive(win);
+	vfiosafe_window_end(win);
+	vsf_count_inside(dev, -1);
+	return rc;
+}
+
+VFIOSAFE_API int vfiosafe_recover(struct vfiosafe_device *dev,
+				  const struct vfiosafe_reset_opts *opts)
+{
+	int rc = vsf_refuse_inside(dev, "vfiosafe_recover");
+
+	if (rc == 0 && vsf_device_state(dev) != VFIOSAFE_LIVE)
+		rc = vfiosafe_reset(dev, opts);
+	return rc;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* Windows from the inside: one run per device at a time, led by one thread. */
+#ifndef VSF_WINDOW_H
+#define VSF_WINDOW_H
+
+#include <sys/types.h>
+
+#include "device.h"
+
+enum vsf_kind {
+	VSF_KIND_EXCLUSIVE, /* drain, and back to LIVE: for changes of ours */
+	VSF_KIND_RESET,
+};
+
+enum vsf_phase {
+	VSF_PHASE_DRAIN,     /* sections are ending */
+	VSF_PHASE_QUIESCED,  /* the driver agrees: commit may come */
+	VSF_PHASE_COMMITTED, /* reset; waiting for the device */
+	VSF_PHASE_READY,     /* finish may come */
+	VSF_PHASE_OVER,
+};
+
+/* A window that is open. Freed with the last handle that leads or joined it. */
+struct vsf_run {
+	struct vfiosafe_device *dev;
+	enum vsf_kind kind;
+	int64_t deadline;
+	unsigned int refs; /* atomic */
+
+	/* The leader's. */
+	enum vsf_phase phase;
+	bool from_fault;  /* entered to recover */
+	bool quiesced;	  /* the quiesce callback agreed */
+	bool unknown;	  /* a failure now loses state: not in D0 */
+	bool master_off;  /* we turned bus mastering off */
+	uint16_t command; /* to be restored */
+
+	/* Written before OVER is published under dev->lock; then constant. */
+	bool over;
+	int result;
+	char text[256];
+};
+
+/* window_run.c: a run's life */
+
+/* Becomes leader of a new run: -EBUSY if one is open, or the state forbids it. */
+int vsf_run_start(struct vsf_run **run, struct vfiosafe_device *dev, enum vsf_kind kind,
+		  int64_t deadline);
+void vsf_run_put(struct vsf_run *run);
+
+/* Ends the run with @result and this thread's text; wakes who joined. Returns it. */
+int vsf_run_over(struct vsf_run *run, int result);
+
+/* Back to LIVE, same generation: resume callback, unless state was lost. */
+int vsf_run_call_off(struct vsf_run *run, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Into FAULT. */
+int vsf_run_fault(struct vsf_run *run, enum vfiosafe_cause cause, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The device went to GONE under us. */
+int vsf_run_gone(struct vsf_run *run);
+
+/* window_reset.c: the part between drained and LIVE */
+int vsf_run_commit(struct vsf_run *run);
+int vsf_run_poll_ready(struct vsf_run *run);
+int vsf_run_finish(struct vsf_run *run);
+/* Turns bus mastering back on if commit turned it off. */
+void vsf_run_master_back(struct vsf_run *run);
+
+/* driver.c */
+enum vsf_callback { VSF_QUIESCE, VSF_RESUME, VSF_READY, VSF_REINIT };
+
+/*
+ * Runs a callback with this thread let through in the present state; 0 if there
+ * is none. -ETIME if it returned after @deadline.
+ */
+int vsf_callback(struct vfiosafe_device *dev, enum vsf_callback which, int64_t deadline);
+
+/* The lost callback; not inside a section. */
+void vsf_callback_lost(struct vfiosafe_device *dev, enum vfiosafe_cause cause);
+
+/* drain.c */
+
+/* Is no section open? Else *@tid is a thread that is in one. Never blocks. */
+bool vsf_drained(const struct vfiosafe_device *dev, pid_t *tid);
+
+/* Fails with @err, naming the thread. */
+int vsf_drain_refuse(const struct vfiosafe_device *dev, int err, pid_t tid);
+
+/* Waits until no section is open; the word keeps new ones out. -EBUSY. */
+int vsf_drain(const struct vfiosafe_device *dev, int64_t deadline);
+
+/* The back-off of those that wait for other threads' sections to end. */
+void vsf_drain_pause(const struct vfiosafe_device *dev, unsigned int round);
+
+/*
+ * A window that will be called off, for a change of ours between begin and end;
+ * queues behind others. *@run is NULL if nobody may access the device anyway.
+ * -EBUSY after @timeout_ms.
+ */
+int vsf_exclusive_begin(struct vsf_run **run, struct vfiosafe_device *dev,
+			uint32_t timeout_ms);
+void vsf_exclusive_end(struct vsf_run *run);
+
+#endif

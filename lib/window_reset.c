@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/* Between "everyone has left" and LIVE: the reset itself, and the way back. */
+#include <errno.h>
+#include <string.h>
+
+#include "config.h"
+#include "error.h"
+#include "uapi.h"
+#include "window.h"
+
+static bool is_gone(const struct vsf_run *run)
+{
+	return vsf_device_state(run->dev) == VFIOSAFE_GONE;
+}
+
+static bool is_late(const struct vsf_run *run)
+{
+	return vsf_now(run->dev->sys) >= run->deadline;
+}
+
+void vsf_run_master_back(struct vsf_run *run)
+{
+	if (!run->master_off)
+		return;
+	run->master_off = false;
+	(void)vsf_config_write16(run->dev, VSF_PCI_COMMAND, run->command);
+}
+
+/*
+ * Notes COMMAND as it must be afterwards, and turns bus mastering off, so that no
+ * DMA is under way. The write is not posted: it pushes earlier stores to the BAR
+ * in front of it. A device in FAULT may have lost COMMAND, and a reset would
+ * preserve the loss: there, the last good one is written.
+ */
+static int stop_dma(struct vsf_run *run)
+{
+	struct vfiosafe_device *dev = run->dev;
+	uint16_t now;
+	int rc = vsf_config_read16(dev, VSF_PCI_COMMAND, &now);
+
+	if (rc < 0)
+		return rc;
+	run->command = run->from_fault || now == UINT16_MAX ? dev->command : now;
+	run->master_off = !run->from_fault && (run->command & VSF_PCI_COMMAND_MASTER);
+	return vsf_config_write16(dev, VSF_PCI_COMMAND,
+				  run->command & (uint16_t)~VSF_PCI_COMMAND_MASTER);
+}
+
+/* A reset method may need D0; and only from D0 a refusal loses nothing. */
+static int power_up(struct vsf_run *run)
+{
+	int rc = vsf_config_power_state(run->dev);
+
+	if (rc <= 0)
+		return rc;
+	run->unknown = true;
+	return vsf_config_to_d0(run->dev);
+}
+
+/* The word to RESETTING. What was lost before this, the reset heals. */
+static int enter_resetting(struct vsf_run *run)
+{
+	struct vfiosafe_device *dev = run->dev;
+	int rc;
+
+	pthread_mutex_lock(&dev->lock);
+	rc = vsf_words_move_any(dev->words, dev->sys, VFIOSAFE_RESETTING);
+	if (rc == 0)
+		dev->lost_mark = false;
+	pthread_mutex_unlock(&dev->lock);
+	return rc;
+}
+
+static bool is_contention(int rc)
+{
+	return rc == -EAGAIN || rc == -EBUSY;
+}
+
+/* EAGAIN and EBUSY are normal contention: again, with back-off, until the deadline. */
+static int reset_ioctl(const struct vsf_run *run)
+{
+	const struct vfiosafe_device *dev = run->dev;
+	int64_t pause = 500000;
+	int rc;
+
+	for (;;) {
+		rc = vsf_sys(dev->sys, ioctl, dev->fd, VFIO_DEVICE_RESET, NULL);
+		if (!is_contention(rc) || is_late(run) || is_gone(run))
+			return rc;
+		vsf_sys(dev->sys, sleep_ns, pause);
+		if (pause < 20000000)
+			pause *= 2;
+	}
+}
+
+/* Nothing was lost if the kernel refused before it touched a device in D0. */
+static int reset_failed(struct vsf_run *run, int rc)
+{
+	const char *address = run->dev->address;
+	bool refused = is_contention(rc) || rc == -EINVAL;
+
+	if (!refused || run->unknown || run->from_fault)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_RESET_FAILED,
+				     "VFIO_DEVICE_RESET of %s failed: %s; what is left of its "
+				     "state is unknown",
+				     address, strerror(-rc));
+	if (rc == -EINVAL)
+		return vsf_run_call_off(run, EOPNOTSUPP, "%s has no working reset method",
+					address);
+	return vsf_run_call_off(run, ETIMEDOUT,
+				"%s stayed locked (%s) until the deadline: an unbind, another "
+				"reset or a sysfs reader holds it",
+				address, strerror(-rc));
+}
+
+static int prepare_failed(struct vsf_run *run, int rc, const char *what)
+{
+	if (run->unknown || run->from_fault)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_RESET_FAILED, "%s of %s failed: %s",
+				     what, run->dev->address, strerror(-rc));
+	/* EAGAIN means "window open" to our callers. */
+	return vsf_run_call_off(run, rc == -EAGAIN ? EIO : -rc, "%s of %s failed: %s", what,
+				run->dev->address, strerror(-rc));
+}
+
+int vsf_run_commit(struct vsf_run *run)
+{
+	int rc = stop_dma(run);
+
+	if (rc < 0)
+		return prepare_failed(run, rc, "writing COMMAND");
+	rc = power_up(run);
+	if (rc < 0)
+		return prepare_failed(run, rc, "the way to D0");
+	if (enter_resetting(run) < 0)
+		return vsf_run_gone(run);
+	rc = reset_ioctl(run);
+	if (is_gone(run))
+		return vsf_run_gone(run);
+	if (rc < 0)
+		return reset_failed(run, rc);
+	run->master_off = false; /* now restored by finish, not by a call-off */
+	if (vsf_words_move(run->dev->words, run->dev->sys, VFIOSAFE_RESETTING,
+			   VFIOSAFE_REINIT) < 0)
+		return vsf_run_gone(run);
+	run->phase = VSF_PHASE_COMMITTED;
+	return 0;
+}
+
+int vsf_run_poll_ready(struct vsf_run *run)
+{
+	const char *address = run->dev->address;
+	int rc = -EAGAIN;
+
+	if (is_gone(run))
+		return vsf_run_gone(run);
+	if (vsf_config_answers(run->dev))
+		rc = vsf_callback(run->dev, VSF_READY, VFIOSAFE_FOREVER);
+	if (rc < 0 && rc != -EAGAIN)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_DRIVER,
+				     "the ready callback of %s failed (%d)", address, rc);
+	if (is_late(run))
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY,
+				     "%s was not ready at the deadline", address);
+	if (rc == -EAGAIN)
+		return rc;
+	run->phase = VSF_PHASE_READY;
+	return VFIOSAFE_STEP_FINISH;
+}
+
+/* Memory decode first, seen to be on; bus mastering as it was. */
+static int restore_command(struct vsf_run *run)
+{
+	struct vfiosafe_device *dev = run->dev;
+	uint16_t without = run->command & (uint16_t)~VSF_PCI_COMMAND_MASTER, now;
+	int rc = vsf_config_write16(dev, VSF_PCI_COMMAND, without);
+
+	if (rc == 0)
+		rc = vsf_config_read16(dev, VSF_PCI_COMMAND, &now);
+	if (rc == 0 && (without & ~now & VSF_PCI_COMMAND_MEMORY))
+		rc = -EIO;
+	if (rc == 0 && run->command != without && !dev->keep_bus_master_off)
+		rc = vsf_config_write16(dev, VSF_PCI_COMMAND, run->command);
+	return rc;
+}
+
+static int enter_live(struct vsf_run *run)
+{
+	struct vfiosafe_device *dev = run->dev;
+	enum vfiosafe_cause cause;
+	char why[sizeof(dev->why)];
+	bool lost;
+	int rc = 0;
+
+	pthread_mutex_lock(&dev->lock);
+	lost = dev->lost_mark;
+	cause = dev->cause ? dev->cause : VFIOSAFE_CAUSE_MARKED;
+	memcpy(why, dev->why, sizeof(why));
+	if (!lost)
+		rc = vsf_words_move(dev->words, dev->sys, VFIOSAFE_REINIT, VFIOSAFE_LIVE);
+	dev->command = run->command;
+	pthread_mutex_unlock(&dev->lock);
+	if (lost)
+		return vsf_run_fault(run, cause,
+				     "%s lost its state again while it came back: %s",
+				     dev->address, why);
+	return rc < 0 ? vsf_run_gone(run) : vsf_run_over(run, 0);
+}
+
+int vsf_run_finish(struct vsf_run *run)
+{
+	const char *address = run->dev->address;
+	int rc;
+
+	if (is_gone(run))
+		return vsf_run_gone(run);
+	rc = restore_command(run);
+	if (rc < 0)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY,
+				     "COMMAND of %s does not hold what was there before: %s",
+				     address, strerror(-rc));
+	rc = vsf_callback(run->dev, VSF_REINIT, run->deadline);
+	if (is_gone(run))
+		return vsf_run_gone(run);
+	if (rc < 0)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_DRIVER,
+				     rc == -ETIME ? "the reinit callback of %s returned after "
+						    "the deadline (%d)"
+						  : "the reinit callback of %s failed (%d)",
+				     address, rc);
+	return enter_live(run);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* How a window begins, and the four ways in which it ends. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "epoch.h"
+#include "error.h"
+#include "log.h"
+#include "window.h"
+
+void vsf_run_put(struct vsf_run *run)
+{
+	/* Release ours, acquire the others' before the end. */
+	if (run && __atomic_sub_fetch(&run->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		free(run);
+}
+
+/* Under dev->lock. Takes the device for @run if its state allows. */
+static int claim(struct vfiosafe_device *dev, struct vsf_run *run)
+{
+	enum vfiosafe_state state = vsf_device_state(dev);
+
+	if (dev->run)
+		return -EBUSY;
+	if (state == VFIOSAFE_GONE)
+		return -ENODEV;
+	if (state == VFIOSAFE_FAULT && run->kind == VSF_KIND_EXCLUSIVE)
+		return -EIO;
+	if (state == VFIOSAFE_FAULT)
+		run->from_fault = true;
+	else if (vsf_words_move(dev->words, dev->sys, VFIOSAFE_LIVE, VFIOSAFE_QUIESCE) < 0)
+		return -ENODEV; /* close does not take the lock: GONE in between */
+	dev->lost_mark = false;
+	dev->run = run;
+	return 0;
+}
+
+int vsf_run_start(struct vsf_run **out, struct vfiosafe_device *dev, enum vsf_kind kind,
+		  int64_t deadline)
+{
+	struct vsf_run *run = calloc(1, sizeof(*run));
+	int rc;
+
+	if (!run)
+		return vsf_fail(ENOMEM, "out of memory");
+	run->dev = dev;
+	run->kind = kind;
+	run->deadline = deadline;
+	run->refs = 2; /* the device's and the leader's */
+	pthread_mutex_lock(&dev->lock);
+	rc = claim(dev, run);
+	pthread_mutex_unlock(&dev->lock);
+	if (rc < 0) {
+		free(run);
+		return rc;
+	}
+	*out = run;
+	return 0;
+}
+
+int vsf_run_over(struct vsf_run *run, int result)
+{
+	struct vfiosafe_device *dev = run->dev;
+
+	run->phase = VSF_PHASE_OVER;
+	run->result = result;
+	pthread_mutex_lock(&dev->lock);
+	dev->run = NULL;
+	/* Pairs with the acquire of who joined: result and text are there. */
+	__atomic_store_n(&run->over, true, __ATOMIC_RELEASE);
+	/* Under the lock: after it, a close may free the device. */
+	vsf_words_ring(dev->words, dev->sys);
+	pthread_mutex_unlock(&dev->lock);
+	vsf_run_put(run);
+	return result;
+}
+
+static void set_text(struct vsf_run *run, const char *fmt, va_list ap)
+{
+	vsnprintf(run->text, sizeof(run->text), fmt, ap);
+}
+
+int vsf_run_gone(struct vsf_run *run)
+{
+	snprintf(run->text, sizeof(run->text), "%s was closed during the window",
+		 run->dev->address);
+	return vsf_run_over(run, vsf_fail(ENODEV, "%s", run->text));
+}
+
+/* With run->text set. The device must not DMA on while nobody drives it. */
+static int into_fault(struct vsf_run *run, enum vfiosafe_cause cause)
+{
+	struct vfiosafe_device *dev = run->dev;
+	bool gone;
+
+	pthread_mutex_lock(&dev->lock);
+	gone = vsf_device_state(dev) == VFIOSAFE_GONE;
+	if (!gone) {
+		(void)vsf_words_move_any(dev->words, dev->sys, VFIOSAFE_FAULT);
+		__atomic_store_n(&dev->cause, cause, __ATOMIC_RELAXED);
+		snprintf(dev->why, sizeof(dev->why), "%.127s", run->text);
+	}
+	pthread_mutex_unlock(&dev->lock);
+	if (gone)
+		return vsf_run_gone(run);
+	vsf_log(VFIOSAFE_LOG_ERROR, "%s: FAULT: %s", dev->address, run->text);
+	vsf_callback_lost(dev, cause);
+	return vsf_run_over(run, vsf_fail(EIO, "%s", run->text));
+}
+
+int vsf_run_fault(struct vsf_run *run, enum vfiosafe_cause cause, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	set_text(run, fmt, ap);
+	va_end(ap);
+	return into_fault(run, cause);
+}
+
+/* Back to LIVE, unless somebody said meanwhile that state was lost. */
+static int back_to_live(struct vsf_run *run, int err)
+{
+	struct vfiosafe_device *dev = run->dev;
+	enum vfiosafe_cause cause;
+	bool lost, gone;
+
+	pthread_mutex_lock(&dev->lock);
+	cause = dev->cause ? dev->cause : VFIOSAFE_CAUSE_MARKED;
+	lost = dev->lost_mark || run->from_fault;
+	gone = !lost && vsf_words_move(dev->words, dev->sys, vsf_device_state(dev),
+				       VFIOSAFE_LIVE) < 0;
+	if (lost && dev->lost_mark)
+		snprintf(run->text, sizeof(run->text), "%.255s", dev->why);
+	pthread_mutex_unlock(&dev->lock);
+	if (gone)
+		return vsf_run_gone(run);
+	if (lost)
+		return into_fault(run, cause);
+	/* Our own change is no failure of a call: its text stays what it was. */
+	if (run->kind == VSF_KIND_EXCLUSIVE)
+		return vsf_run_over(run, -err);
+	return vsf_run_over(run, vsf_fail(err, "%s", run->text));
+}
+
+int vsf_run_call_off(struct vsf_run *run, int err, const char *fmt, ...)
+{
+	va_list ap;
+	int rc;
+
+	if (vsf_device_state(run->dev) == VFIOSAFE_GONE)
+		return vsf_run_gone(run);
+	va_start(ap, fmt);
+	set_text(run, fmt, ap);
+	va_end(ap);
+	vsf_run_master_back(run);
+	if (run->quiesced) {
+		rc = vsf_callback(run->dev, VSF_RESUME, VFIOSAFE_FOREVER);
+		if (rc < 0)
+			return vsf_run_fault(run, VFIOSAFE_CAUSE_DRIVER,
+					     "the resume callback failed (%d)", rc);
+	}
+	if (run->kind == VSF_KIND_RESET)
+		vsf_log(VFIOSAFE_LOG_WARN, "%s: window called off: %s", run->dev->address,
+			run->text);
+	return back_to_live(run, err);
+}
+
+VFIOSAFE_API const char *vfiosafe_cause_name(enum vfiosafe_cause cause)
+{
+	static const char *const names[] = {
+		[VFIOSAFE_CAUSE_NONE] = "none",
+		[VFIOSAFE_CAUSE_RESET] = "reset",
+		[VFIOSAFE_CAUSE_RECOVER] = "recovery",
+		[VFIOSAFE_CAUSE_MARKED] = "marked lost by the program",
+		[VFIOSAFE_CAUSE_RESET_FAILED] = "a reset failed",
+		[VFIOSAFE_CAUSE_NOT_READY] = "the device did not become ready",
+		[VFIOSAFE_CAUSE_DRIVER] = "a driver callback failed",
+		[VFIOSAFE_CAUSE_ACCESS] = "the kernel refused an access",
+		[VFIOSAFE_CAUSE_CLOSED] = "closed",
+	};
+
+	return cause < sizeof(names) / sizeof(names[0]) ? names[cause] : "unknown";
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * internal.h - what the files of the simulation share.
+ *
+ * One mutex, sim->lock, covers all of the device's state. It is held for
+ * microseconds only, never while a window lasts, and never while memory of the
+ * program is touched: that could be a stalled mapping of this very device.
+ */
+#ifndef VSIM_INTERNAL_H
+#define VSIM_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <vfiosafe/sim.h>
+#include <vfiosafe/sys.h>
+
+#define VSIM_BARS 6
+#define VSIM_CONFIG_LEN 256
+#define VSIM_REGION_SHIFT 40 /* as vfio-pci: offset = index << 40 */
+#define VSIM_RANGES 256	     /* mappings, and pieces of them, that can stall */
+#define VSIM_CALLS (VFIOSAFE_SIM_CALL_PWRITE + 1)
+/*
+ * The device's clock: how long it looks away between two looks at its registers.
+ * Short enough that a driver's poll loop ends soon, long enough that a device
+ * takes a tenth of a core (with the timer's slack, a look every 80 us).
+ */
+#define VSIM_NAP_NS 20000
+
+/* What a BAR is; all zero: there is none. */
+struct vsim_bar_kind {
+	uint64_t len;
+	bool mappable;
+	bool ports;
+};
+
+/* A device model. All calls are made with sim->lock held. */
+struct vsim_model {
+	const char *name;
+	struct vsim_bar_kind bar[VSIM_BARS];
+	/* the device lives: look at the registers, do what was asked */
+	void (*tick)(struct vfiosafe_sim *sim);
+	/* a window begins: take note of what had arrived, then read as ones */
+	void (*down)(struct vfiosafe_sim *sim);
+	/* during the window: what was stored meanwhile vanishes */
+	void (*stay_down)(struct vfiosafe_sim *sim);
+	/* its end: registers as after power-on */
+	void (*up)(struct vfiosafe_sim *sim);
+};
+
+extern const struct vsim_model vsim_model_reg;
+
+struct vsim_bar {
+	uint8_t *mem; /* the device's own mapping; never stalls */
+	int fd;	      /* memfd of a mappable BAR, else -1 */
+};
+
+/* A part of the program's address space, in whole pages. */
+struct vsim_range {
+	uintptr_t start;
+	uintptr_t end;
+};
+
+/* Which mappings of BARs the program has; kept only if they may have to stall. */
+struct vsim_stall {
+	int uffd; /* -1: no window of this device stalls */
+	bool active;
+	size_t count;
+	struct vsim_range range[VSIM_RANGES];
+};
+
+struct vsim_failure {
+	int err;
+	uint32_t times;
+};
+
+struct vfiosafe_sim {
+	/* set at open, constant afterwards */
+	const struct vsim_model *model;
+	struct vfiosafe_sim_opts opts;
+	const struct vfiosafe_sys *host; /* the real kernel */
+	struct vfiosafe_sys sys;	 /* what programs get */
+	struct vsim_bar bar[VSIM_BARS];
+	int device_fd;
+	struct stat device_stat; /* knows the fd again, whatever its number */
+	pthread_t thread;
+	bool stop; /* atomic: main thread to service thread */
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* memory_locked, config_locked */
+	/* the rest under lock */
+	bool memory_locked; /* as the kernel's memory_lock, held for writing */
+	bool config_locked; /* as its lock of configuration accesses */
+	bool down;	    /* a window is open */
+	uint64_t vfio_resets;
+	uint8_t config[VSIM_CONFIG_LEN];
+	struct vfiosafe_sim_counts counts;
+	struct vsim_failure fail[VSIM_CALLS];
+	struct vsim_stall stall;
+
+	/* of the model */
+	uint32_t counter;
+	uint32_t inverted; /* what INVERT was left at */
+	int64_t ready_ns;
+};
+
+/* sim.c */
+int64_t vsim_now_ns(void);
+void vsim_nap(int64_t ns);
+/* 0, or the error that was ordered for this call; lock held */
+int vsim_fail_once(struct vfiosafe_sim *sim, enum vfiosafe_sim_call call);
+
+/* table.c */
+void vsim_table_init(struct vfiosafe_sim *sim);
+
+/* ioctl.c */
+int vsim_ioctl(struct vfiosafe_sim *sim, unsigned long request, void *arg);
+
+/* region.c: @offset as the kernel's, region and position in one */
+ssize_t vsim_read(struct vfiosafe_sim *sim, void *buf, size_t len, uint64_t offset);
+ssize_t vsim_write(struct vfiosafe_sim *sim, const void *buf, size_t len,
+		   uint64_t offset);
+
+/* config.c */
+void vsim_config_init(struct vfiosafe_sim *sim);
+ssize_t vsim_config_read(struct vfiosafe_sim *sim, uint8_t *buf, size_t len,
+			 uint64_t pos);
+ssize_t vsim_config_write(struct vfiosafe_sim *sim, const uint8_t *buf, size_t len,
+			  uint64_t pos);
+/* lock held */
+void vsim_config_to_d0(struct vfiosafe_sim *sim);
+bool vsim_config_memory_on(const struct vfiosafe_sim *sim);
+bool vsim_config_ports_on(const struct vfiosafe_sim *sim);
+
+/* reset.c */
+int vsim_reset(struct vfiosafe_sim *sim);
+
+/* stall.c */
+int vsim_stall_open(struct vsim_stall *stall, bool wanted);
+void vsim_stall_close(struct vsim_stall *stall);
+/* mmap and munmap by the real kernel, kept account of; @bar: it is one of ours */
+int vsim_stall_mmap(struct vfiosafe_sim *sim, void **addr, size_t len, int prot,
+		    int flags, int fd, uint64_t offset, bool bar);
+int vsim_stall_munmap(struct vfiosafe_sim *sim, void *addr, size_t len);
+/* lock held; between begin and end every touch of a BAR mapping blocks */
+void vsim_stall_begin(struct vsim_stall *stall);
+void vsim_stall_end(struct vsim_stall *stall);
+/* lock held, no window open: lets those go on that the kernel stopped by itself */
+void vsim_stall_serve(struct vsim_stall *stall);
+
+/* serve.c */
+int vsim_serve_start(struct vfiosafe_sim *sim);
+void vsim_serve_stop(struct vfiosafe_sim *sim);
+
+#endif
