@@ -21,6 +21,9 @@ struct op {
 static int check_range(const struct vfiosafe_bar *bar, uint64_t offset, unsigned int align,
 		       unsigned int width)
 {
+	if (!bar)
+		return vsf_fail_static(EINVAL,
+				       "this view was never taken: vfiosafe_bar_view()");
 	if (offset & (align - 1))
 		return vsf_fail(EINVAL, "offset 0x%llx is not a multiple of %u: accesses are "
 					"naturally aligned",
@@ -113,7 +116,7 @@ static int access_in_section(const struct vfiosafe_view *view, struct op *ops,
 	struct vfiosafe_bar *bar = vsf_view_load(view, bar);
 	struct vfiosafe_section sec;
 	int kernel = 0;
-	int rc = vfiosafe_begin(view, &sec);
+	int rc = vsf_begin_access(view, &sec);
 
 	if (rc < 0)
 		return rc;

@@ -36,23 +36,23 @@ int vsf_config_write16(const struct vfiosafe_device *dev, uint16_t at, uint16_t 
 	return n == sizeof(raw) ? 0 : -EIO;
 }
 
-uint8_t vsf_config_find_cap(const struct vfiosafe_device *dev, uint8_t id)
+int vsf_config_find_cap(const struct vfiosafe_device *dev, uint8_t id)
 {
 	uint8_t at = 0, link[2] = { 0 };
 	uint16_t status;
+	int rc = vsf_config_read16(dev, 0x06, &status);
 
-	if (vsf_config_read16(dev, 0x06, &status) < 0 || !(status & 0x10) ||
-	    vsf_config_read(dev, 0x34, &at, 1) < 0)
-		return 0;
+	if (rc < 0 || !(status & 0x10))
+		return rc;
+	rc = vsf_config_read(dev, 0x34, &at, 1);
 	/* A broken chain may loop: 48 is what fits. */
-	for (int i = 0; i < 48 && (at &= 0xfc) >= 0x40; i++) {
-		if (vsf_config_read(dev, at, link, 2) < 0)
-			return 0;
-		if (link[0] == id)
+	for (int i = 0; i < 48 && rc == 0 && (at &= 0xfc) >= 0x40; i++) {
+		rc = vsf_config_read(dev, at, link, 2);
+		if (rc == 0 && link[0] == id)
 			return at;
 		at = link[1];
 	}
-	return 0;
+	return rc;
 }
 
 bool vsf_config_answers(const struct vfiosafe_device *dev)

@@ -17,8 +17,8 @@ int vsf_config_read(const struct vfiosafe_device *dev, uint16_t at, void *buf, s
 int vsf_config_read16(const struct vfiosafe_device *dev, uint16_t at, uint16_t *value);
 int vsf_config_write16(const struct vfiosafe_device *dev, uint16_t at, uint16_t value);
 
-/* Offset of a capability, 0 if there is none; follows at most 48 links. */
-uint8_t vsf_config_find_cap(const struct vfiosafe_device *dev, uint8_t id);
+/* Offset of a capability, 0 if there is none, or -errno; follows at most 48 links. */
+int vsf_config_find_cap(const struct vfiosafe_device *dev, uint8_t id);
 
 /*
  * COMMAND and STATUS, which the kernel reads from the hardware. True if the

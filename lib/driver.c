@@ -19,11 +19,10 @@ VFIOSAFE_API int vfiosafe_device_set_driver(struct vfiosafe_device *dev,
 	if (vsf_words_forked(dev->words))
 		return vsf_state_error(0, 0);
 	if (ops) {
-		if (ops->size == 0 || ops->size > sizeof(copy))
-			return vsf_fail(EINVAL, "ops->size is %zu: set it to sizeof(struct "
-						"vfiosafe_driver_ops) (%zu here)",
-					ops->size, sizeof(copy));
-		memcpy(&copy, ops, ops->size);
+		rc = vsf_copy_opts(&copy, sizeof(copy), ops, ops->size,
+				   "ops->size", "struct vfiosafe_driver_ops");
+		if (rc < 0)
+			return rc;
 	}
 	pthread_mutex_lock(&dev->lock);
 	if (dev->run) {

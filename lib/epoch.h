@@ -39,8 +39,11 @@ struct vfiosafe_sys;
 #define VSF_PASS_NOTHING UINT64_MAX
 
 struct vsf_thread {
-	/* Written by the thread, read by drains. One more for single accesses. */
-	const uint64_t *slot[VFIOSAFE_SECTION_DEPTH + 1];
+	/*
+	 * Written by the thread, read by drains. Two more than sections: one for
+	 * a single access, one for a hole (close_out_of_order() in section.c).
+	 */
+	const uint64_t *slot[VFIOSAFE_SECTION_DEPTH + 2];
 	uint64_t depth; /* slots in use; the thread's own */
 
 	/*

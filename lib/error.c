@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "epoch.h"
 #include "error.h"
@@ -25,9 +28,35 @@ int vsf_fail(int err, const char *fmt, ...)
 
 int vsf_fail_static(int err, const char *text)
 {
-	if (vsf_self)
-		vsf_self->text = text;
+	struct vsf_thread *self;
+
+	if (vsf_thread_get(&self) == 0)
+		self->text = text;
 	return -err;
+}
+
+static bool is_zero(const unsigned char *p, size_t len)
+{
+	while (len > 0 && p[len - 1] == 0)
+		len--;
+	return len == 0;
+}
+
+int vsf_copy_opts(void *to, size_t to_size, const void *from, size_t from_size,
+		  const char *member, const char *type)
+{
+	size_t known = from_size < to_size ? from_size : to_size;
+
+	if (from_size < sizeof(size_t))
+		return vsf_fail(EINVAL, "%s is %zu: set it to sizeof(%s)", member, from_size,
+				type);
+	if (!is_zero((const unsigned char *)from + known, from_size - known))
+		return vsf_fail(EINVAL, "%s is %zu, with members set that this version of the "
+					"library (sizeof(%s) is %zu) does not know",
+				member, from_size, type, to_size);
+	memset(to, 0, to_size);
+	memcpy(to, from, known);
+	return 0;
 }
 
 VFIOSAFE_API const char *vfiosafe_error_text(void)

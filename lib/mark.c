@@ -19,6 +19,10 @@ void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 					 VFIOSAFE_FAULT) == 0;
 		break;
 	case VFIOSAFE_QUIESCE:
+		/* Open sections must not end well; the window goes on from FAULT. */
+		(void)vsf_words_move(dev->words, dev->sys, VFIOSAFE_QUIESCE, VFIOSAFE_FAULT);
+		dev->lost_mark = true;
+		break;
 	case VFIOSAFE_RESETTING:
 	case VFIOSAFE_REINIT:
 		/* The window's end meets the mark, unless its reset comes first. */

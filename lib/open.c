@@ -19,11 +19,11 @@ static int read_opts(struct vfiosafe_device_opts *to, const struct vfiosafe_devi
 {
 	memset(to, 0, sizeof(*to));
 	if (from) {
-		if (from->size == 0 || from->size > sizeof(*to))
-			return vsf_fail(EINVAL, "opts.size is %zu: set it to sizeof(struct "
-						"vfiosafe_device_opts) (%zu here)",
-					from->size, sizeof(*to));
-		memcpy(to, from, from->size);
+		int rc = vsf_copy_opts(to, sizeof(*to), from, from->size,
+				       "opts.size", "struct vfiosafe_device_opts");
+
+		if (rc < 0)
+			return rc;
 	}
 	if (!to->sys)
 		to->sys = vfiosafe_sys_default();
@@ -56,7 +56,11 @@ static int learn(struct vfiosafe_device *dev)
 	if (rc < 0)
 		return vsf_fail(-rc, "cannot read the config space of %s: %s", dev->address,
 				strerror(-rc));
-	dev->pm_cap = vsf_config_find_cap(dev, VSF_PCI_CAP_PM);
+	rc = vsf_config_find_cap(dev, VSF_PCI_CAP_PM);
+	if (rc < 0)
+		return vsf_fail(-rc, "cannot read the capabilities of %s: %s", dev->address,
+				strerror(-rc));
+	dev->pm_cap = (uint8_t)rc;
 	return 0;
 }
 

@@ -135,6 +135,10 @@ static int refuse_bind(const struct vsf_open *req, int err)
 				       "(open its sibling functions with iommu_of), or its "
 				       "interrupts are not isolated",
 				req->address);
+	case -EACCES:
+		return vsf_fail(EACCES, "%s is a virtual function and wants the VF token of "
+					"its physical function",
+				req->address);
 	case -ENODEV:
 		return vsf_fail(ENODEV, "%s has no IOMMU behind it; turn it on in firmware "
 					"and kernel (intel_iommu=on)",

@@ -53,15 +53,18 @@ static int container_new(struct vsf_open *req)
 	iommu->fd = rc;
 	rc = vsf_sys(req->sys, ioctl, iommu->fd, VFIO_GET_API_VERSION, NULL);
 	if (rc != VFIO_API_VERSION) {
-		rc = vsf_fail(EOPNOTSUPP, "this kernel speaks VFIO API version %d, we %d", rc,
-			      VFIO_API_VERSION);
+		rc = rc < 0 ? vsf_fail(-rc, "VFIO_GET_API_VERSION failed: %s", strerror(-rc))
+			    : vsf_fail(EOPNOTSUPP, "this kernel speaks VFIO API version %d, "
+						   "we %d",
+				       rc, VFIO_API_VERSION);
 		goto err;
 	}
 	rc = vsf_sys(req->sys, ioctl, iommu->fd, VFIO_CHECK_EXTENSION,
 		     (void *)(uintptr_t)VFIO_TYPE1v2_IOMMU);
 	if (rc != 1) {
-		rc = vsf_fail(EOPNOTSUPP, "this kernel's VFIO has no type1v2 IOMMU "
-					  "(modprobe vfio_iommu_type1)");
+		rc = rc < 0 ? vsf_fail(-rc, "VFIO_CHECK_EXTENSION failed: %s", strerror(-rc))
+			    : vsf_fail(EOPNOTSUPP, "this kernel's VFIO has no type1v2 IOMMU "
+						   "(modprobe vfio_iommu_type1)");
 		goto err;
 	}
 	req->iommu = iommu;

@@ -156,19 +156,17 @@ static void exclude(struct vfiosafe_region *region, struct vfiosafe_area hole)
 	}
 }
 
-/* Where MSI-X lies, out of its capability: size, then table and PBA by BAR. */
-static void note_msix(struct vfiosafe_device *dev, const bool *msix_mappable)
+/* An area of the MSI-X capability: offset and BAR in one dword. */
+static struct vfiosafe_area msix_area(uint32_t place, uint64_t len)
 {
-	uint8_t cap = vsf_config_find_cap(dev, VSF_PCI_CAP_MSIX);
-	uint16_t control;
-	uint32_t place[2];
+	return (struct vfiosafe_area){ le32toh(place) & ~7u, len };
+}
 
-	if (!cap || vsf_config_read16(dev, (uint16_t)(cap + 2), &control) < 0 ||
-	    vsf_config_read(dev, (uint16_t)(cap + 4), place, sizeof(place)) < 0)
-		return;
-	uint64_t vectors = (control & 0x7ffu) + 1;
-	struct vfiosafe_area table = { le32toh(place[0]) & ~7u, vectors * 16 };
-	struct vfiosafe_area pba = { le32toh(place[1]) & ~7u, (vectors + 63) / 64 * 8 };
+static void note_msix(struct vfiosafe_device *dev, uint64_t vectors, const uint32_t *place,
+		      const bool *msix_mappable)
+{
+	struct vfiosafe_area table = msix_area(place[0], vectors * 16);
+	struct vfiosafe_area pba = msix_area(place[1], (vectors + 63) / 64 * 8);
 	uint32_t table_bar = le32toh(place[0]) & 7, pba_bar = le32toh(place[1]) & 7;
 
 	if (pba_bar < VSF_BARS && pba.offset < dev->region[pba_bar].info.len)
@@ -179,6 +177,26 @@ static void note_msix(struct vfiosafe_device *dev, const bool *msix_mappable)
 	/* Kernels before 4.16 refuse to map pages that hold the table. */
 	if (!msix_mappable[table_bar])
 		exclude(&dev->region[table_bar].info, table);
+}
+
+/* Where MSI-X lies, out of its capability: size, then table and PBA. */
+static int find_msix(struct vfiosafe_device *dev, const bool *msix_mappable)
+{
+	int cap = vsf_config_find_cap(dev, VSF_PCI_CAP_MSIX);
+	uint16_t control = 0;
+	uint32_t place[2];
+	int rc = cap;
+
+	if (cap > 0)
+		rc = vsf_config_read16(dev, (uint16_t)(cap + 2), &control);
+	if (cap > 0 && rc == 0)
+		rc = vsf_config_read(dev, (uint16_t)(cap + 4), place, sizeof(place));
+	if (rc < 0)
+		return vsf_fail(-rc, "cannot read the capabilities of %s: %s", dev->address,
+				strerror(-rc));
+	if (cap > 0)
+		note_msix(dev, (control & 0x7ffu) + 1, place, msix_mappable);
+	return 0;
 }
 
 static int read_region(struct vfiosafe_device *dev, uint32_t index,
@@ -212,8 +230,7 @@ int vsf_regions_read(struct vfiosafe_device *dev)
 		if (rc < 0)
 			return rc;
 	}
-	note_msix(dev, msix_mappable);
-	return 0;
+	return find_msix(dev, msix_mappable);
 }
 
 VFIOSAFE_API int vfiosafe_region_info(const struct vfiosafe_device *dev, uint32_t index,

@@ -91,26 +91,32 @@ static int begin_slow(struct vsf_thread *self, struct vfiosafe_section *sec)
 	return begin_refused(sec, rc);
 }
 
-static int thread_for_section(struct vsf_thread **self)
+static int never_taken(void)
+{
+	return vsf_fail_static(EINVAL, "this view was never taken: vfiosafe_bar_view()");
+}
+
+static int thread_for_section(struct vsf_thread **self, uint64_t limit)
 {
 	int rc = vsf_thread_get(self);
 
 	if (rc < 0)
 		return rc;
-	if ((*self)->depth >= VFIOSAFE_SECTION_DEPTH)
+	if ((*self)->depth >= limit)
 		return vsf_fail_static(E2BIG, "sections are nested too deeply, or one is "
 					      "begun and never ended");
 	return 0;
 }
 
-VFIOSAFE_API int vfiosafe_begin(const struct vfiosafe_view *view,
-				struct vfiosafe_section *sec)
+/* @limit: how many slots may be in use before. */
+static inline __attribute__((always_inline)) int
+begin(const struct vfiosafe_view *view, struct vfiosafe_section *sec, uint64_t limit)
 {
 	struct vsf_thread *self = vsf_self;
 	struct vsf_pair pair;
 
-	if (vsf_unlikely(!self || self->depth >= VFIOSAFE_SECTION_DEPTH)) {
-		int rc = thread_for_section(&self);
+	if (vsf_unlikely(!self || self->depth >= limit)) {
+		int rc = thread_for_section(&self, limit);
 
 		if (rc < 0)
 			return begin_refused(sec, rc);
@@ -126,11 +132,24 @@ VFIOSAFE_API int vfiosafe_begin(const struct vfiosafe_view *view,
 	sec->base = vsf_view_load(view, base);
 	sec->thread = self;
 	sec->slot = self->depth;
+	if (vsf_unlikely(!pair.device_word))
+		return begin_refused(sec, never_taken());
 	vsf_slot_set(self, pair.device_word);
 	self->depth++;
 	if (vsf_unlikely(!vsf_pair_holds(&pair)))
 		return begin_slow(self, sec);
 	return 0;
+}
+
+VFIOSAFE_API int vfiosafe_begin(const struct vfiosafe_view *view,
+				struct vfiosafe_section *sec)
+{
+	return begin(view, sec, VFIOSAFE_SECTION_DEPTH);
+}
+
+int vsf_begin_access(const struct vfiosafe_view *view, struct vfiosafe_section *sec)
+{
+	return begin(view, sec, VFIOSAFE_SECTION_DEPTH + 1);
 }
 
 /* Sections that do not end in the order in which they began. */
@@ -140,6 +159,16 @@ static void close_out_of_order(struct vsf_thread *self, uint64_t slot)
 	while (self->depth > 0 &&
 	       !__atomic_load_n(&self->slot[self->depth - 1], __ATOMIC_RELAXED))
 		self->depth--;
+	/*
+	 * A hole is left below an open section: count one slot too many, so that
+	 * the topmost section does not end on the fast path, but here, and trims.
+	 */
+	for (uint64_t i = 0; i < self->depth; i++) {
+		if (!__atomic_load_n(&self->slot[i], __ATOMIC_RELAXED)) {
+			self->depth++;
+			break;
+		}
+	}
 }
 
 static int end_slow(struct vfiosafe_section *sec)

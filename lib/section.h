@@ -45,6 +45,9 @@ enum vsf_look {
 int vsf_pair_judge(const struct vsf_thread *self, const struct vsf_pair *pair,
 		   enum vsf_look look);
 
+/* A section of one access: there is room for it when all others are open. */
+int vsf_begin_access(const struct vfiosafe_view *view, struct vfiosafe_section *sec);
+
 static inline void vsf_slot_set(struct vsf_thread *self, const uint64_t *word)
 {
 	/* (1) in epoch.h: only the compiler may not move it. */

@@ -14,6 +14,7 @@
 struct vfiosafe_window {
 	struct vfiosafe_device *dev;
 	int64_t deadline;
+	enum vsf_kind kind;
 	struct vsf_run *run; /* NULL while it queues behind another kind of window */
 	bool leads;
 };
@@ -24,11 +25,11 @@ static int read_opts(const struct vfiosafe_device *dev,
 	struct vfiosafe_reset_opts opts = { 0 };
 
 	if (from) {
-		if (from->size == 0 || from->size > sizeof(opts))
-			return vsf_fail(EINVAL, "opts.size is %zu: set it to sizeof(struct "
-						"vfiosafe_reset_opts) (%zu here)",
-					from->size, sizeof(opts));
-		memcpy(&opts, from, from->size);
+		int rc = vsf_copy_opts(&opts, sizeof(opts), from, from->size,
+				       "opts.size", "struct vfiosafe_reset_opts");
+
+		if (rc < 0)
+			return rc;
 	}
 	*deadline = vsf_deadline(dev->sys,
 				 opts.timeout_ms ? opts.timeout_ms : RESET_TIMEOUT_MS);
@@ -42,7 +43,7 @@ static int join(struct vfiosafe_window *win)
 	int rc = -EAGAIN;
 
 	pthread_mutex_lock(&dev->lock);
-	if (dev->run && dev->run->kind == VSF_KIND_RESET) {
+	if (dev->run && dev->run->kind != VSF_KIND_EXCLUSIVE) {
 		win->run = dev->run;
 		__atomic_fetch_add(&win->run->refs, 1, __ATOMIC_RELAXED);
 		rc = 0;
@@ -55,7 +56,7 @@ static int join(struct vfiosafe_window *win)
 static int lead_or_join(struct vfiosafe_window *win)
 {
 	struct vfiosafe_device *dev = win->dev;
-	int rc = vsf_run_start(&win->run, dev, VSF_KIND_RESET, win->deadline);
+	int rc = vsf_run_start(&win->run, dev, win->kind, win->deadline);
 
 	if (rc == -EBUSY)
 		return join(win);
@@ -67,18 +68,18 @@ static int lead_or_join(struct vfiosafe_window *win)
 	/* (B) of epoch.h. */
 	rc = vsf_epoch_barrier(dev->sys, dev->fenced);
 	if (rc < 0)
-		return vsf_run_call_off(win->run, EIO, "membarrier failed: %s",
+		return vsf_run_call_off(win->run, ECANCELED, "membarrier failed: %s",
 					strerror(-rc));
 	return 0;
 }
 
-VFIOSAFE_API int vfiosafe_window_begin(struct vfiosafe_window **out,
-				       struct vfiosafe_device *dev,
-				       const struct vfiosafe_reset_opts *opts)
+static int window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
+			const struct vfiosafe_reset_opts *opts, enum vsf_kind kind,
+			const char *call)
 {
 	struct vfiosafe_window *win;
 	int64_t deadline = 0;
-	int rc = vsf_refuse_inside(dev, "a reset");
+	int rc = vsf_refuse_inside(dev, call);
 
 	if (rc < 0)
 		return rc;
@@ -96,6 +97,7 @@ VFIOSAFE_API int vfiosafe_window_begin(struct vfiosafe_window **out,
 		return vsf_fail(ENOMEM, "out of memory");
 	win->dev = dev;
 	win->deadline = deadline;
+	win->kind = kind;
 	rc = lead_or_join(win);
 	if (rc < 0 && rc != -EAGAIN) {
 		vsf_run_put(win->run);
@@ -104,6 +106,13 @@ VFIOSAFE_API int vfiosafe_window_begin(struct vfiosafe_window **out,
 	}
 	*out = win;
 	return 0;
+}
+
+VFIOSAFE_API int vfiosafe_window_begin(struct vfiosafe_window **win,
+				       struct vfiosafe_device *dev,
+				       const struct vfiosafe_reset_opts *opts)
+{
+	return window_begin(win, dev, opts, VSF_KIND_RESET, "vfiosafe_window_begin");
 }
 
 static int poll_joined(const struct vfiosafe_window *win)
@@ -146,6 +155,9 @@ static int poll_drain(struct vsf_run *run)
 
 	if (vsf_device_state(run->dev) == VFIOSAFE_GONE)
 		return vsf_run_gone(run);
+	/* Marked lost while sections drained: what follows is a recovery. */
+	if (vsf_device_state(run->dev) == VFIOSAFE_FAULT)
+		run->from_fault = true;
 	if (vsf_drained(run->dev, &tid))
 		return quiesce(run);
 	if (vsf_now(run->dev->sys) < run->deadline)
@@ -268,11 +280,11 @@ static int drive(struct vfiosafe_window *win)
 	}
 }
 
-VFIOSAFE_API int vfiosafe_reset(struct vfiosafe_device *dev,
-				const struct vfiosafe_reset_opts *opts)
+static int take_through(struct vfiosafe_device *dev, const struct vfiosafe_reset_opts *opts,
+			enum vsf_kind kind, const char *call)
 {
 	struct vfiosafe_window *win;
-	int rc = vfiosafe_window_begin(&win, dev, opts);
+	int rc = window_begin(&win, dev, opts, kind, call);
 
 	if (rc < 0)
 		return rc;
@@ -283,12 +295,16 @@ VFIOSAFE_API int vfiosafe_reset(struct vfiosafe_device *dev,
 	return rc;
 }
 
+VFIOSAFE_API int vfiosafe_reset(struct vfiosafe_device *dev,
+				const struct vfiosafe_reset_opts *opts)
+{
+	return take_through(dev, opts, VSF_KIND_RESET, "vfiosafe_reset");
+}
+
 VFIOSAFE_API int vfiosafe_recover(struct vfiosafe_device *dev,
 				  const struct vfiosafe_reset_opts *opts)
 {
-	int rc = vsf_refuse_inside(dev, "vfiosafe_recover");
+	int rc = take_through(dev, opts, VSF_KIND_RECOVER, "vfiosafe_recover");
 
-	if (rc == 0 && vsf_device_state(dev) != VFIOSAFE_LIVE)
-		rc = vfiosafe_reset(dev, opts);
-	return rc;
+	return rc == -EALREADY ? 0 : rc;
 }

@@ -10,6 +10,7 @@
 enum vsf_kind {
 	VSF_KIND_EXCLUSIVE, /* drain, and back to LIVE: for changes of ours */
 	VSF_KIND_RESET,
+	VSF_KIND_RECOVER, /* a reset, if the device is in FAULT */
 };
 
 enum vsf_phase {
@@ -43,7 +44,10 @@ struct vsf_run {
 
 /* window_run.c: a run's life */
 
-/* Becomes leader of a new run: -EBUSY if one is open, or the state forbids it. */
+/*
+ * Becomes leader of a new run. -EBUSY: one is open. -ENODEV: gone. -EIO: in FAULT,
+ * and @kind is EXCLUSIVE. -EALREADY: LIVE, and @kind is RECOVER.
+ */
 int vsf_run_start(struct vsf_run **run, struct vfiosafe_device *dev, enum vsf_kind kind,
 		  int64_t deadline);
 void vsf_run_put(struct vsf_run *run);
@@ -67,7 +71,7 @@ int vsf_run_commit(struct vsf_run *run);
 int vsf_run_poll_ready(struct vsf_run *run);
 int vsf_run_finish(struct vsf_run *run);
 /* Turns bus mastering back on if commit turned it off. */
-void vsf_run_master_back(struct vsf_run *run);
+int vsf_run_master_back(struct vsf_run *run);
 
 /* driver.c */
 enum vsf_callback { VSF_QUIESCE, VSF_RESUME, VSF_READY, VSF_REINIT };

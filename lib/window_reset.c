@@ -18,12 +18,12 @@ static bool is_late(const struct vsf_run *run)
 	return vsf_now(run->dev->sys) >= run->deadline;
 }
 
-void vsf_run_master_back(struct vsf_run *run)
+int vsf_run_master_back(struct vsf_run *run)
 {
 	if (!run->master_off)
-		return;
+		return 0;
 	run->master_off = false;
-	(void)vsf_config_write16(run->dev, VSF_PCI_COMMAND, run->command);
+	return vsf_config_write16(run->dev, VSF_PCI_COMMAND, run->command);
 }
 
 /*
@@ -118,15 +118,19 @@ static int prepare_failed(struct vsf_run *run, int rc, const char *what)
 	if (run->unknown || run->from_fault)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_RESET_FAILED, "%s of %s failed: %s",
 				     what, run->dev->address, strerror(-rc));
-	/* EAGAIN means "window open" to our callers. */
-	return vsf_run_call_off(run, rc == -EAGAIN ? EIO : -rc, "%s of %s failed: %s", what,
+	/* The kernel's codes mean other things to our callers. */
+	return vsf_run_call_off(run, ECANCELED, "%s of %s failed: %s", what,
 				run->dev->address, strerror(-rc));
 }
 
 int vsf_run_commit(struct vsf_run *run)
 {
-	int rc = stop_dma(run);
+	int rc;
 
+	/* Marked lost in the quiesce callback: a recovery from here on. */
+	if (vsf_device_state(run->dev) == VFIOSAFE_FAULT)
+		run->from_fault = true;
+	rc = stop_dma(run);
 	if (rc < 0)
 		return prepare_failed(run, rc, "writing COMMAND");
 	rc = power_up(run);

@@ -28,6 +28,8 @@ static int claim(struct vfiosafe_device *dev, struct vsf_run *run)
 		return -ENODEV;
 	if (state == VFIOSAFE_FAULT && run->kind == VSF_KIND_EXCLUSIVE)
 		return -EIO;
+	if (state == VFIOSAFE_LIVE && run->kind == VSF_KIND_RECOVER)
+		return -EALREADY;
 	if (state == VFIOSAFE_FAULT)
 		run->from_fault = true;
 	else if (vsf_words_move(dev->words, dev->sys, VFIOSAFE_LIVE, VFIOSAFE_QUIESCE) < 0)
@@ -155,14 +157,17 @@ int vsf_run_call_off(struct vsf_run *run, int err, const char *fmt, ...)
 	va_start(ap, fmt);
 	set_text(run, fmt, ap);
 	va_end(ap);
-	vsf_run_master_back(run);
+	if (vsf_run_master_back(run) < 0)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY,
+				     "bus mastering of %s could not be turned on again",
+				     run->dev->address);
 	if (run->quiesced) {
 		rc = vsf_callback(run->dev, VSF_RESUME, VFIOSAFE_FOREVER);
 		if (rc < 0)
 			return vsf_run_fault(run, VFIOSAFE_CAUSE_DRIVER,
 					     "the resume callback failed (%d)", rc);
 	}
-	if (run->kind == VSF_KIND_RESET)
+	if (run->kind != VSF_KIND_EXCLUSIVE)
 		vsf_log(VFIOSAFE_LOG_WARN, "%s: window called off: %s", run->dev->address,
 			run->text);
 	return back_to_live(run, err);

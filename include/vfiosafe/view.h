@@ -12,6 +12,8 @@
  *            +---- compared with the two values in the view, ----+
  *                  before the first and after the last access
  *
+ * A zeroed view is one that was never taken: every use of it is -EINVAL.
+ *
  * The layout below is the one public layout of the library; do not look into it,
  * do not build one by hand. It holds only on 64-bit machines.
  */

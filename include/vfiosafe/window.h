@@ -49,7 +49,8 @@ struct vfiosafe_reset_opts {
  *   Called off, LIVE in the same generation:
  *   -ETIMEDOUT   a section did not end (the text names the thread), or the
  *                device stayed locked (EAGAIN, EBUSY) until the deadline
- *   -ECANCELED   the quiesce callback vetoed
+ *   -ECANCELED   the quiesce callback vetoed, or a preparation failed (the text
+ *                says which)
  *   Refused, nothing was touched:
  *   -EOPNOTSUPP  the device has no reset method; -ENODEV gone;
  *   -EDEADLK     inside a section or a callback of this device; -EINVAL
