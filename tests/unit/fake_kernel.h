@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fake_kernel.h - a kernel small enough to hold in the hand, behind the table of
+ * <vfiosafe/sys.h>: sysfs, the nodes of both doors, PCI functions with config
+ * space and BARs, a clock. Every call is counted, and can be made to fail.
+ *
+ * BARs lie in a memfd and are really mapped, so pointers into them work.
+ */
+#ifndef FAKE_KERNEL_H
+#define FAKE_KERNEL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <vfiosafe/sys.h>
+
+#define FAKE_PAGE 4096u
+#define FAKE_BARS 6
+#define FAKE_AREAS 20
+#define FAKE_BAR_MAX (UINT64_C(4) << 20) /* room of each BAR in the memfd */
+#define FAKE_REGION(index) ((uint64_t)(index) << 40)
+#define FAKE_CONFIG FAKE_REGION(7)
+#define FAKE_CAP_PM 0x40
+#define FAKE_CAP_MSIX 0x50
+
+enum fake_call {
+	FAKE_OPEN,
+	FAKE_CLOSE,
+	FAKE_DUP,
+	FAKE_IOCTL, /* key: the request */
+	FAKE_PREAD, /* key: the offset */
+	FAKE_PWRITE,
+	FAKE_RDEV,
+	FAKE_READLINK,
+	FAKE_DIR_ENTRY,
+	FAKE_MMAP,
+	FAKE_MUNMAP,
+	FAKE_MADVISE,
+	FAKE_MEMBARRIER,
+	FAKE_FUTEX_WAIT,
+	FAKE_SLEEP,
+	FAKE_CALLS,
+};
+
+#define FAKE_ANY UINT64_MAX
+
+/* "Fail calls of this kind with @err: let @skip pass, then the next @times." */
+struct fake_rule {
+	enum fake_call call;
+	uint64_t key;
+	unsigned int skip;
+	unsigned int times;
+	int err;
+};
+
+struct fake_bar {
+	uint64_t len;
+	bool io_port;		 /* no mmap, and no memory decode needed */
+	bool no_mmap;		 /* smaller than a page, say */
+	bool msix_mappable;	 /* the kernel says so */
+	unsigned int area_count; /* sparse-mmap areas; 0 = no such capability */
+	struct {
+		uint64_t offset, len;
+	} area[FAKE_AREAS];
+};
+
+struct fake_file;
+
+struct fake_function {
+	char address[16];
+	unsigned int group;
+	unsigned int node; /* N of vfioN */
+	bool not_pci;
+	bool no_reset;
+	bool pm_stuck;	      /* PMCSR does not leave its state */
+	bool decode_stuck;    /* a reset turns memory decode off, for good */
+	int64_t silent_ns;    /* config reads as all-ones after a reset for so long */
+	int64_t silent_until; /* ... which is until then */
+	bool resets_command;  /* a reset leaves COMMAND 0, as after AER-fatal */
+	uint8_t config[256];
+	struct fake_bar bar[FAKE_BARS];
+	int memfd;
+	uint8_t *memory; /* the memfd, for the test's eyes */
+
+	const struct fake_file *owner; /* the open device, or NULL */
+	uint32_t pt_id;		       /* attached to, cdev door; 0 = nothing */
+	unsigned int resets;
+};
+
+enum fake_kind {
+	FAKE_TEXT,
+	FAKE_LINK,
+	FAKE_DIR,
+	FAKE_CONTAINER,
+	FAKE_GROUP,
+	FAKE_IOMMUFD,
+	FAKE_CDEV,
+	FAKE_DEVICE, /* out of a group, or handed to us: never a node */
+};
+
+struct fake_node {
+	char path[112];
+	enum fake_kind kind;
+	char text[64];	     /* of a file, target of a link */
+	unsigned int number; /* group, or index of the function */
+	uint64_t rdev;	     /* of a cdev */
+	int refuse;	     /* errno of open, 0 = none */
+};
+
+struct fake_file {
+	enum fake_kind kind;
+	unsigned int refs; /* fds, mappings and files that hold it */
+	const struct fake_node *node;
+	struct fake_function *fn;
+	unsigned int group;
+	struct fake_file *parent; /* group of a device, iommufd of a cdev */
+	bool typed;		  /* container: SET_IOMMU was done */
+	uint32_t ioas_id;	  /* iommufd */
+};
+
+struct fake_group {
+	unsigned int id;
+	bool foreign_owner;	     /* somebody else's DMA */
+	struct fake_file *file;	     /* the one open of its node */
+	struct fake_file *container; /* it was put into */
+	struct fake_file *iommufd;   /* that owns its DMA */
+};
+
+struct fake_map {
+	uintptr_t at;
+	size_t len;
+	struct fake_file *file; /* NULL: anonymous */
+	bool dontfork;
+};
+
+#define FAKE_NODES 96
+#define FAKE_FDS 48
+#define FAKE_MAPS 64
+#define FAKE_FUNCTIONS 4
+#define FAKE_FD0 1000 /* fds count from here: never those of the real kernel */
+
+struct fake {
+	struct vfiosafe_sys sys;
+
+	/* Behaviour that tests choose. */
+	bool no_membarrier;
+	bool no_type1;	 /* the container knows no type1v2 */
+	bool real_clock; /* for tests with threads that wait for each other */
+	void (*hook)(struct fake *fake, enum fake_call call, uint64_t key);
+	void *hook_ctx;
+	struct fake_rule rule[8];
+	unsigned int fail_nth; /* 1 = the next call; 0 = none */
+	int fail_err;
+
+	/* What happened. */
+	unsigned int count[FAKE_CALLS];
+	enum fake_call failed_call; /* valid once failed */
+	uint64_t failed_key;
+	bool failed;
+	char log[4096];
+	const char *misuse; /* a call that no program should make */
+
+	pthread_mutex_t lock;
+	int64_t now;
+	struct fake_node node[FAKE_NODES];
+	struct fake_function fn[FAKE_FUNCTIONS];
+	unsigned int functions;
+	struct fake_group group[FAKE_FUNCTIONS];
+	struct fake_file file[FAKE_FDS];
+	struct fake_file *fd[FAKE_FDS];
+	struct fake_map map[FAKE_MAPS];
+	uint32_t last_ioas;
+	int64_t heap_blocks, heap_bytes; /* at the start */
+};
+
+/* A kernel with one function, 0000:01:00.0 in group 7, that both doors offer. */
+void fake_start(struct fake *fake);
+/* What is still held, in words; NULL if nothing. */
+const char *fake_leaks(struct fake *fake);
+void fake_stop(struct fake *fake);
+
+/* One more function. Bound to vfio-pci, offered by both doors. */
+struct fake_function *fake_add(struct fake *fake, const char *address, unsigned int group,
+			       unsigned int node);
+struct fake_group *fake_group_of(struct fake *fake, unsigned int id);
+/* As something else would hand it over: open, bound, attached. */
+int fake_device_fd(struct fake *fake, struct fake_function *fn);
+static inline uint8_t *fake_bar(struct fake_function *fn, unsigned int index)
+{
+	return fn->memory + index * FAKE_BAR_MAX;
+}
+uint16_t fake_command(const struct fake_function *fn);
+void fake_set_command(struct fake_function *fn, uint16_t command);
+void fake_set_power_state(struct fake_function *fn, unsigned int state);
+void fake_config_start(struct fake_function *fn);
+
+/* Failures. */
+void fake_fail(struct fake *fake, enum fake_call call, uint64_t key, int err,
+	       unsigned int times);
+void fake_fail_later(struct fake *fake, enum fake_call call, uint64_t key, int err,
+		     unsigned int skip, unsigned int times);
+const char *fake_call_name(enum fake_call call);
+
+/* The tree of paths. */
+struct fake_node *fake_find(struct fake *fake, const char *path);
+struct fake_node *fake_put(struct fake *fake, enum fake_kind kind, const char *text,
+			   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void fake_remove(struct fake *fake, const char *path); /* what is below it, too */
+
+/* A line of its own into the log, which is words with a space between them. */
+void fake_note(struct fake *fake, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void fake_log_clear(struct fake *fake);
+
+void fake_advance_ms(struct fake *fake, int64_t ms);
+size_t fake_mapped(struct fake *fake);
+unsigned int fake_open_fds(struct fake *fake);
+
+/* heap.c: what malloc, calloc and free of the library and the test do. */
+int64_t heap_blocks(void);
+int64_t heap_bytes(void);
+void heap_fail_nth(int n); /* 1 = the next allocation; 0 = none */
+bool heap_failed(void);
+
+#endif

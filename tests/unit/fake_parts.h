@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the fake kernel need of each other; not for tests. */
+#ifndef FAKE_PARTS_H
+#define FAKE_PARTS_H
+
+#include "fake_kernel.h"
+
+/*
+ * First thing in every call: counts it, runs the hook, and says whether it has to
+ * fail. Returns with the lock held.
+ */
+int fake_enter(struct fake *fake, enum fake_call call, uint64_t key);
+/* Gives the lock back; returns @rc. */
+int fake_leave(struct fake *fake, int rc);
+
+/* fake_file.c */
+struct fake_file *fake_file_new(struct fake *fake, enum fake_kind kind);
+void fake_file_put(struct fake *fake, struct fake_file *file);
+struct fake_file *fake_file_of(struct fake *fake, int fd);
+int fake_fd_new(struct fake *fake, struct fake_file *file);
+void fake_files_install(struct vfiosafe_sys *sys);
+
+/* fake_sysfs.c */
+void fake_tree_function(struct fake *fake, const struct fake_function *fn);
+void fake_tree_start(struct fake *fake);
+void fake_sysfs_install(struct vfiosafe_sys *sys);
+
+/* fake_doors.c: opening a node, and the ioctls of what is no device */
+int fake_door_open(struct fake *fake, const struct fake_node *node,
+		   struct fake_file *file);
+void fake_door_release(struct fake *fake, struct fake_file *file);
+int fake_door_ioctl(struct fake *fake, struct fake_file *file, unsigned long request,
+		    void *arg);
+bool fake_bound(const struct fake_file *file); /* an open device, ready for use */
+int fake_device_ioctl(struct fake *fake, struct fake_file *file, unsigned long request,
+		      void *arg);
+
+/* fake_device.c */
+int fake_function_ioctl(struct fake *fake, struct fake_function *fn,
+			unsigned long request, void *arg);
+ssize_t fake_device_rw(struct fake *fake, struct fake_function *fn, void *buf, size_t len,
+		       uint64_t offset, bool write);
+void fake_log_locked(struct fake *fake, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* fake_config.c */
+ssize_t fake_config_rw(struct fake *fake, struct fake_function *fn, uint8_t *buf,
+		       size_t len, uint64_t at, bool write);
+
+/* fake_memory.c */
+void fake_memory_install(struct vfiosafe_sys *sys);
+void fake_memory_stop(struct fake *fake);
+
+/* fake_clock.c */
+void fake_clock_install(struct vfiosafe_sys *sys);
+
+#endif
