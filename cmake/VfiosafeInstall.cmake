@@ -11,10 +11,18 @@ install(DIRECTORY include/vfiosafe DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
 install(FILES ${PROJECT_BINARY_DIR}/include/vfiosafe/version.h
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/vfiosafe)
 
+# The prefix is known for good at install time only (cmake --install --prefix),
+# so the files say where they are relative to themselves. A folder given as an
+# absolute path stays one: cmake_path(APPEND) sees to that.
+set(pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
+           BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
+           OUTPUT_VARIABLE pc_prefix)
+cmake_path(APPEND pc_libdir "\${prefix}" "${CMAKE_INSTALL_LIBDIR}")
+cmake_path(APPEND pc_includedir "\${prefix}" "${CMAKE_INSTALL_INCLUDEDIR}")
 foreach(pc vfiosafe vfiosafe_sim)
   configure_file(${pc}.pc.in ${PROJECT_BINARY_DIR}/${pc}.pc @ONLY)
-  install(FILES ${PROJECT_BINARY_DIR}/${pc}.pc
-          DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  install(FILES ${PROJECT_BINARY_DIR}/${pc}.pc DESTINATION ${pc_dir})
 endforeach()
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/vfiosafe)
