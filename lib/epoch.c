@@ -42,7 +42,7 @@ static bool forked(void)
 	return __atomic_load_n(process.canary, __ATOMIC_RELAXED) == 0;
 }
 
-/* Runs when a thread ends: what it left in its slots is nobody's any more. */
+/* Runs when a thread ends. Off the table, its slots hold nobody up. */
 static void thread_end(void *arg)
 {
 	struct vsf_thread *self = arg;
@@ -54,8 +54,6 @@ static void thread_end(void *arg)
 		vsf_log(VFIOSAFE_LOG_ERROR,
 			"thread %d ended inside a section; its accesses are not covered",
 			(int)self->tid);
-	for (size_t i = 0; i < sizeof(self->slot) / sizeof(self->slot[0]); i++)
-		__atomic_store_n(&self->slot[i], NULL, __ATOMIC_RELEASE);
 	vsf_table_retire(&threads, &self->node);
 	/* Here a thread may wait; in a section's first call it should not. */
 	vsf_table_reap(&threads);

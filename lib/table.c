@@ -11,8 +11,9 @@
 #ifdef __SANITIZE_THREAD__
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
-#define READERS_LEFT(table) __tsan_release(table)
-#define READERS_WAITED_FOR(table) __tsan_acquire(table)
+/* At an address of their own: the table's is that of its lock. */
+#define READERS_LEFT(table) __tsan_release(&(table)->free)
+#define READERS_WAITED_FOR(table) __tsan_acquire(&(table)->free)
 #else
 #define READERS_LEFT(table) (void)(table)
 #define READERS_WAITED_FOR(table) (void)(table)

@@ -49,8 +49,14 @@ static int stop_dma(struct vsf_run *run)
 /* A reset method may need D0; and only from D0 a refusal loses nothing. */
 static int power_up(struct vsf_run *run)
 {
-	int rc = vsf_config_power_state(run->dev);
+	int rc;
 
+	/* A device that does not answer has no state to ask for: try the reset. */
+	if (!vsf_config_answers(run->dev)) {
+		run->unknown = true;
+		return 0;
+	}
+	rc = vsf_config_power_state(run->dev);
 	if (rc <= 0)
 		return rc;
 	run->unknown = true;

@@ -79,7 +79,8 @@ int vsf_run_over(struct vsf_run *run, int result)
 	return result;
 }
 
-static void set_text(struct vsf_run *run, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 2, 0)))
+set_text(struct vsf_run *run, const char *fmt, va_list ap)
 {
 	vsnprintf(run->text, sizeof(run->text), fmt, ap);
 }

@@ -34,8 +34,7 @@ static void note_store(struct vfiosafe_sim *sim, uint64_t value)
 }
 
 /* Empties LOG: slots that hold @idle, or 0, hold no store; leaves @next in all. */
-static VSIM_HARDWARE void drain_log(struct vfiosafe_sim *sim, uint64_t idle,
-				    uint64_t next)
+static VSIM_BULK void drain_log(struct vfiosafe_sim *sim, uint64_t idle, uint64_t next)
 {
 	uint64_t *slot = word64(sim, VFIOSAFE_SIM_REG_LOG);
 
@@ -51,7 +50,7 @@ static VSIM_HARDWARE void drain_log(struct vfiosafe_sim *sim, uint64_t idle,
 }
 
 /* Everything in BAR 0 from @start on, but LOG. */
-static VSIM_HARDWARE void fill(struct vfiosafe_sim *sim, uint64_t start, uint64_t value)
+static VSIM_BULK void fill(struct vfiosafe_sim *sim, uint64_t start, uint64_t value)
 {
 	for (uint64_t at = start; at < VFIOSAFE_SIM_REG_LOG; at += 8)
 		if (vsim_get64(word64(sim, at)) != value)

@@ -157,6 +157,15 @@ void vsim_stall_serve(struct vsim_stall *stall)
 	}
 }
 
+/* Does this take something out of the middle, so that two pieces are left? */
+static bool splits(const struct vsim_stall *stall, struct vsim_range gone)
+{
+	for (size_t i = 0; i < stall->count; i++)
+		if (stall->range[i].start < gone.start && gone.end < stall->range[i].end)
+			return true;
+	return false;
+}
+
 /* The account of mappings. Room for one more piece was made sure of. */
 static void forget(struct vsim_stall *stall, struct vsim_range gone)
 {
@@ -234,8 +243,9 @@ int vsim_stall_munmap(struct vfiosafe_sim *sim, void *addr, size_t len)
 	if (sim->stall.uffd < 0)
 		return host->munmap(host->ctx, addr, len);
 	pthread_mutex_lock(&sim->lock);
-	rc = sim->stall.count + 1 > VSIM_RANGES ? -ENOMEM : 0;
-	if (rc == 0)
+	if (sim->stall.count == VSIM_RANGES && splits(&sim->stall, range_of(addr, len)))
+		rc = -ENOMEM;
+	else
 		rc = host->munmap(host->ctx, addr, len);
 	if (rc == 0)
 		forget(&sim->stall, range_of(addr, len));

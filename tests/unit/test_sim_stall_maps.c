@@ -2,6 +2,21 @@
 /* Mappings that are made, replaced and removed under windows that stall. */
 #include "sim_toucher.h"
 
+static struct rig the_rig;
+
+static int setup(void **state)
+{
+	rig_open(&the_rig, VFIOSAFE_SIM_STALL, 0, 0);
+	*state = &the_rig;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rig_close(*state);
+	return 0;
+}
+
 static bool try_new_mapping(struct rig *rig)
 {
 	struct toucher toucher = { 0 };
@@ -151,12 +166,70 @@ static void memory_that_the_table_knows_nothing_of_is_left_alone(void **state)
 	inside_a_window(VFIOSAFE_SIM_STALL, try_left_alone);
 }
 
+/* One page at a time over a wide place, so that no address comes twice. */
+static size_t map_pages(struct rig *rig, char *place, size_t count, bool unmap)
+{
+	for (size_t i = 0; i < count; i++) {
+		void *page = place + i * 4096;
+		int rc = rig_mmap(rig, &page, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, 0);
+
+		if (rc < 0) {
+			assert_int_equal(rc, -ENOMEM);
+			return i;
+		}
+		if (unmap)
+			rig_unmap(rig, page, 4096);
+	}
+	return count;
+}
+
+/* Taking out middles fills the account to the last piece; the rest still goes. */
+static void a_full_account_can_still_be_emptied(void **state)
+{
+	struct rig *rig = *state;
+	void *bars[40];
+	int rc = 0;
+
+	for (size_t i = 0; i < 40; i++)
+		bars[i] = rig_map_bar(rig, PROT_READ);
+	for (size_t i = 0; i < 40 * 7 && rc == 0; i++)
+		rc = rig->sys->munmap(rig->sys->ctx,
+				      (char *)bars[i / 7] + (i % 7 * 2 + 1) * 4096, 4096);
+	assert_int_equal(rc, -ENOMEM);
+	for (size_t i = 0; i < 40; i++)
+		rig_unmap(rig, bars[i], BAR0_LEN);
+	bars[0] = rig_map_bar(rig, PROT_READ);
+	rig_unmap(rig, bars[0], BAR0_LEN);
+}
+
+static void room_for_mappings_ends_and_comes_back(void **state)
+{
+	const size_t count = 1000;
+	char *place =
+		mmap(NULL, count * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct rig *rig = *state;
+	size_t room;
+
+	assert_ptr_not_equal(place, MAP_FAILED);
+	assert_int_equal(map_pages(rig, place, count, true), count);
+	room = map_pages(rig, place, count, false);
+	assert_in_range(room, 200, count - 1);
+	rig_unmap(rig, place, room * 4096);
+	assert_int_equal(map_pages(rig, place, room, false), room);
+	rig_unmap(rig, place, room * 4096);
+	munmap(place, count * 4096);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_mapping_made_in_a_window_stalls),
 	cmocka_unit_test(memory_put_over_a_stalled_mapping_is_what_the_thread_gets),
 	cmocka_unit_test(what_is_left_of_a_mapping_goes_on_stalling),
 	cmocka_unit_test(a_mapping_removed_in_a_window_is_let_go_of),
 	cmocka_unit_test(memory_that_the_table_knows_nothing_of_is_left_alone),
+	cmocka_unit_test_setup_teardown(a_full_account_can_still_be_emptied, setup,
+					teardown),
+	cmocka_unit_test_setup_teardown(room_for_mappings_ends_and_comes_back, setup,
+					teardown),
 };
 
 int main(void)
