@@ -11,7 +11,8 @@
 #include "log.h"
 #include "sys.h"
 
-__thread struct vsf_thread *vsf_self;
+/* The model once more: a definition without it forgets what the header said. */
+__thread struct vsf_thread *vsf_self __attribute__((tls_model("initial-exec")));
 
 static struct vsf_thread *thread_of(struct vsf_node *node)
 {

@@ -68,7 +68,7 @@ extern __thread struct vsf_thread *vsf_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* This thread's record, made at first use. -ENOMEM; -ENODEV in a forked child. */
-int vsf_thread_get(struct vsf_thread **self);
+int vsf_thread_get(struct vsf_thread **out);
 
 /* Prepares the process for drains; *@fenced: membarrier cannot be had. */
 int vsf_epoch_init(const struct vfiosafe_sys *sys, bool *fenced);

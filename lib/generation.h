@@ -54,7 +54,7 @@ int vsf_words_move_any(struct vsf_words *words, const struct vfiosafe_sys *sys,
 void vsf_words_ring(struct vsf_words *words, const struct vfiosafe_sys *sys);
 
 /* A fresh pair, LIVE in @generation. */
-int vsf_words_new(struct vsf_words **words, const struct vfiosafe_sys *sys,
+int vsf_words_new(struct vsf_words **out, const struct vfiosafe_sys *sys,
 		  uint64_t generation);
 void vsf_words_free(struct vsf_words *words, const struct vfiosafe_sys *sys);
 

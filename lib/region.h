@@ -11,7 +11,7 @@
  * capability chain included. Pure code, fed by fuzzers. 0 or -EBADMSG with a text.
  * *@msix_mappable: the kernel lets the MSI-X table be mapped too.
  */
-int vsf_region_parse(const void *buf, size_t len, struct vsf_region *region,
+int vsf_region_parse(const void *buf, size_t len, struct vsf_region *out,
 		     bool *msix_mappable);
 
 /* Reads all BARs and the config region of an open device into @dev. */

@@ -48,7 +48,7 @@ struct vsf_run {
  * Becomes leader of a new run. -EBUSY: one is open. -ENODEV: gone. -EIO: in FAULT,
  * and @kind is EXCLUSIVE. -EALREADY: LIVE, and @kind is RECOVER.
  */
-int vsf_run_start(struct vsf_run **run, struct vfiosafe_device *dev, enum vsf_kind kind,
+int vsf_run_start(struct vsf_run **out, struct vfiosafe_device *dev, enum vsf_kind kind,
 		  int64_t deadline);
 void vsf_run_put(struct vsf_run *run);
 
@@ -101,10 +101,10 @@ void vsf_drain_pause(const struct vfiosafe_device *dev, unsigned int round);
 
 /*
  * A window that will be called off, for a change of ours between begin and end;
- * queues behind others. *@run is NULL if nobody may access the device anyway.
+ * queues behind others. *@out is NULL if nobody may access the device anyway.
  * -EBUSY after @timeout_ms.
  */
-int vsf_exclusive_begin(struct vsf_run **run, struct vfiosafe_device *dev,
+int vsf_exclusive_begin(struct vsf_run **out, struct vfiosafe_device *dev,
 			uint32_t timeout_ms);
 void vsf_exclusive_end(struct vsf_run *run);
 

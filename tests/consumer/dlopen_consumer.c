@@ -22,22 +22,22 @@
 #define TIMEOUT_MS 5000
 
 /* Every symbol that this program calls: library and name. */
-#define SYMBOLS(X)                      \
-	X(lib, vfiosafe_version)        \
-	X(lib, vfiosafe_error_text)     \
-	X(lib, vfiosafe_device_from_fd) \
-	X(lib, vfiosafe_device_close)   \
-	X(lib, vfiosafe_bar_map)        \
-	X(lib, vfiosafe_bar_view)       \
-	X(lib, vfiosafe_read32)         \
-	X(lib, vfiosafe_reset)          \
-	X(lib, vfiosafe_begin)          \
-	X(lib, vfiosafe_ptr)            \
-	X(lib, vfiosafe_check)          \
-	X(lib, vfiosafe_end)            \
-	X(sim, vfiosafe_sim_open)       \
-	X(sim, vfiosafe_sim_close)      \
-	X(sim, vfiosafe_sim_sys)        \
+#define SYMBOLS(X)                                                                       \
+	X(lib, vfiosafe_version)                                                         \
+	X(lib, vfiosafe_error_text)                                                      \
+	X(lib, vfiosafe_device_from_fd)                                                  \
+	X(lib, vfiosafe_device_close)                                                    \
+	X(lib, vfiosafe_bar_map)                                                         \
+	X(lib, vfiosafe_bar_view)                                                        \
+	X(lib, vfiosafe_read32)                                                          \
+	X(lib, vfiosafe_reset)                                                           \
+	X(lib, vfiosafe_begin)                                                           \
+	X(lib, vfiosafe_ptr)                                                             \
+	X(lib, vfiosafe_check)                                                           \
+	X(lib, vfiosafe_end)                                                             \
+	X(sim, vfiosafe_sim_open)                                                        \
+	X(sim, vfiosafe_sim_close)                                                       \
+	X(sim, vfiosafe_sim_sys)                                                         \
 	X(sim, vfiosafe_sim_device_fd)
 
 static struct {
@@ -86,8 +86,7 @@ static void load_all(const char *lib, const char *sim)
 	dl.lib = load(lib);
 	dl.sim = load(sim);
 	/* POSIX lets a function's address come back as a void pointer. */
-#define LOOK_UP(handle, name) \
-	*(void **)&dl.name = symbol(dl.handle, #name);
+#define LOOK_UP(handle, name) *(void **)&dl.name = symbol(dl.handle, #name);
 	SYMBOLS(LOOK_UP)
 }
 

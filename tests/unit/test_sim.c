@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulated device at rest: registers, regions, configuration space, fds. */
+/* The simulated device at rest: registers, regions, configuration space. */
 #include "sim_rig.h"
 
 static int setup(void **state)
