@@ -146,12 +146,12 @@ static void deliver(void *to, unsigned int width, uint64_t value)
 	}
 }
 
-int vsf_access_late(struct vsf_thread *self, struct vsf_pair pair, void *value,
-		    uint64_t raw, unsigned int width)
+int vsf_access_late(const uint64_t **slot, uint64_t raw, void *value, unsigned int width,
+		    struct vsf_pair pair)
 {
-	int rc = vsf_pair_judge(self, &pair, VSF_AFTER);
+	int rc = vsf_pair_judge(vsf_self, &pair, VSF_AFTER);
 
-	vsf_slot_clear(self);
+	vsf_slot_clear(slot);
 	if (rc == 0 && value)
 		deliver(value, width, raw);
 	return rc;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where the fast path of mmio.c goes when it is not the fast case. Everything is
- * passed by value, so that the fast path needs no stack.
+ * passed by value, so that the fast path needs no stack, and @view, @offset and
+ * @value where they came, so that it moves nothing.
  */
 #ifndef VSF_ACCESS_H
 #define VSF_ACCESS_H
@@ -21,7 +22,7 @@ int vsf_write_slow(const struct vfiosafe_view *view, uint64_t offset, uint64_t v
  * The second look of a fast access failed: decides with the slot still set, clears
  * it, and delivers @raw to @value (NULL for a write) if it is good after all.
  */
-int vsf_access_late(struct vsf_thread *self, struct vsf_pair pair, void *value,
-		    uint64_t raw, unsigned int width) __attribute__((cold));
+int vsf_access_late(const uint64_t **slot, uint64_t raw, void *value, unsigned int width,
+		    struct vsf_pair pair) __attribute__((cold));
 
 #endif

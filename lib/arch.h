@@ -8,6 +8,9 @@
 #ifndef VSF_ARCH_H
 #define VSF_ARCH_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #if defined(__x86_64__)
 #define vsf_barrier() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 /* A device load before all later loads: the second look, DMA memory. */
@@ -27,5 +30,22 @@
 #define vsf_before_device_store() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #define vsf_after_device_store() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #endif
+
+/*
+ * Does the word hold @value? An acquire load, which every load is on x86. There the
+ * compare takes the word from memory, which gcc does not do with an atomic load: an
+ * access looks four times. A thread sanitizer has to see a load.
+ */
+static inline bool vsf_word_is(const uint64_t *word, uint64_t value)
+{
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+	bool is;
+
+	__asm__ volatile("cmpq %2, %1" : "=@ccz"(is) : "m"(*word), "r"(value) : "memory");
+	return is;
+#else
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE) == value;
+#endif
+}
 
 #endif

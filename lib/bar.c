@@ -145,7 +145,7 @@ VFIOSAFE_API int vfiosafe_bar_map(struct vfiosafe_bar **out, struct vfiosafe_dev
 	struct vfiosafe_bar *bar;
 	int rc;
 
-	if (vsf_self && vsf_self->depth > 0)
+	if (vsf_depth() > 0)
 		return vsf_fail(EDEADLK, "vfiosafe_bar_map inside a section");
 	rc = check_request(dev, index, offset, &len, flags);
 	if (rc < 0)

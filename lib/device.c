@@ -57,7 +57,7 @@ int vsf_refuse_inside(const struct vfiosafe_device *dev, const char *call)
 
 	if (!self)
 		return 0;
-	if (self->depth > 0)
+	if (vsf_depth() > 0)
 		return vsf_fail(EDEADLK, "%s inside a section: it would wait for itself", call);
 	/* A pass that was not given back ends with the state it was given for. */
 	if (self->pass_word == &dev->words->device &&

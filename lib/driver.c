@@ -87,18 +87,18 @@ int vsf_callback(struct vfiosafe_device *dev, enum vsf_callback which, int64_t d
 {
 	struct vsf_thread *self;
 	struct pass before;
-	uint64_t depth;
+	size_t depth;
 	int rc = vsf_thread_get(&self);
 
 	if (rc < 0)
 		return rc;
-	depth = self->depth;
+	depth = vsf_depth();
 	before = pass_enter(self, dev, vsf_device_word(dev));
 	set_callback_runs(dev, true);
 	rc = call(dev, which);
 	set_callback_runs(dev, false);
 	pass_leave(self, before);
-	if (self->depth != depth)
+	if (vsf_depth() != depth)
 		return vsf_fail(EINVAL, "a callback returned inside a section that it began");
 	if (rc == 0 && vsf_now(dev->sys) > deadline)
 		return -ETIME;
@@ -113,7 +113,7 @@ void vsf_callback_lost(struct vfiosafe_device *dev, enum vfiosafe_cause cause)
 	void *ctx;
 
 	/* In a section no callback of ours may run: the driver sees FAULT at its end. */
-	if (vsf_thread_get(&self) < 0 || self->depth > 0)
+	if (vsf_thread_get(&self) < 0 || vsf_depth() > 0)
 		return;
 	pthread_mutex_lock(&dev->lock);
 	lost = dev->ops.lost;
@@ -134,7 +134,7 @@ VFIOSAFE_API int vfiosafe_window_pass(struct vfiosafe_device *dev, bool admit)
 
 	if (rc < 0)
 		return vsf_fail(-rc, "no record for this thread: %s", strerror(-rc));
-	if (self->depth > 0)
+	if (vsf_depth() > 0)
 		return vsf_fail(EDEADLK, "vfiosafe_window_pass inside a section");
 	if (!admit) {
 		self->pass_word = NULL;

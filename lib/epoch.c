@@ -13,6 +13,7 @@
 
 /* The model once more: a definition without it forgets what the header said. */
 __thread struct vsf_thread *vsf_self __attribute__((tls_model("initial-exec")));
+__thread const uint64_t **vsf_top __attribute__((tls_model("initial-exec")));
 
 static struct vsf_thread *thread_of(struct vsf_node *node)
 {
@@ -47,11 +48,13 @@ static bool forked(void)
 static void thread_end(void *arg)
 {
 	struct vsf_thread *self = arg;
+	size_t depth = vsf_depth();
 
 	vsf_self = NULL;
+	vsf_top = NULL;
 	if (forked())
 		return;
-	if (self->depth > 0)
+	if (depth > 0)
 		vsf_log(VFIOSAFE_LOG_ERROR,
 			"thread %d ended inside a section; its accesses are not covered",
 			(int)self->tid);
@@ -112,6 +115,7 @@ int vsf_thread_get(struct vsf_thread **out)
 	}
 	vsf_table_insert(&threads, &self->node);
 	vsf_self = self;
+	vsf_top = self->slot;
 	*out = self;
 	return 0;
 }

@@ -25,6 +25,7 @@
 #define VSF_EPOCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <vfiosafe/section.h>
@@ -44,7 +45,6 @@ struct vsf_thread {
 	 * a single access, one for a hole (close_out_of_order() in section.c).
 	 */
 	const uint64_t *slot[VFIOSAFE_SECTION_DEPTH + 2];
-	uint64_t depth; /* slots in use; the thread's own */
 
 	/*
 	 * While a callback runs: the device word, and the value of it, under
@@ -61,11 +61,21 @@ struct vsf_thread {
 };
 
 /*
- * initial-exec: one load to find it, instead of a call. The .so must load by
- * dlopen too, so this pointer is all that we keep in thread-local storage.
+ * initial-exec: one load to find them, instead of a call. The .so must load by
+ * dlopen too, so these pointers are all that we keep in thread-local storage. Both
+ * are NULL before the thread's first use of the library.
  */
 extern __thread struct vsf_thread *vsf_self
 	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+/* Its first free slot. Not in the record: that would be a load more per access. */
+extern __thread const uint64_t **vsf_top
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* In how many sections is this thread? */
+static inline size_t vsf_depth(void)
+{
+	return vsf_self ? (size_t)(vsf_top - vsf_self->slot) : 0;
+}
 
 /* This thread's record, made at first use. -ENOMEM; -ENODEV in a forked child. */
 int vsf_thread_get(struct vsf_thread **out);

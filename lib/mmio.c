@@ -18,19 +18,19 @@
  * below it is an access that fits.
  */
 static inline __attribute__((always_inline)) bool
-fast_open(struct vsf_thread *self, const struct vfiosafe_view *view, uint64_t offset,
+fast_open(const uint64_t **slot, const struct vfiosafe_view *view, uint64_t offset,
 	  unsigned int width, struct vsf_pair *pair)
 {
-	if (vsf_unlikely(!self || (offset & (width - 1)) ||
+	if (vsf_unlikely(!slot || (offset & (width - 1)) ||
 			 offset >= vsf_view_load(view, len)))
 		return false;
 	pair->device_word = vsf_view_load(view, device_word);
 	pair->gate_word = vsf_view_load(view, gate_word);
 	pair->device_value = vsf_view_load(view, device_value);
 	pair->gate_value = vsf_view_load(view, gate_value);
-	vsf_slot_set(self, pair->device_word);
+	vsf_slot_set(slot, pair->device_word);
 	if (vsf_unlikely(!vsf_pair_holds(pair))) {
-		vsf_slot_clear(self);
+		vsf_slot_clear(slot);
 		return false;
 	}
 	return true;
@@ -44,17 +44,17 @@ fast_open(struct vsf_thread *self, const struct vfiosafe_view *view, uint64_t of
 	VFIOSAFE_API int vfiosafe_read##bits(const struct vfiosafe_view *view,           \
 					     uint64_t offset, uint##bits##_t *value)     \
 	{                                                                                \
-		struct vsf_thread *self = vsf_self;                                      \
+		const uint64_t **slot = vsf_top;                                         \
 		struct vsf_pair pair;                                                    \
 		uint##bits##_t got;                                                      \
                                                                                          \
-		if (vsf_unlikely(!fast_open(self, view, offset, bits / 8, &pair)))       \
+		if (vsf_unlikely(!fast_open(slot, view, offset, bits / 8, &pair)))       \
 			return vsf_read_slow(view, offset, value, bits / 8);             \
 		got = le##bits##toh(REGISTER(bits));                                     \
 		vsf_after_device_load();                                                 \
 		if (vsf_unlikely(!vsf_pair_holds(&pair)))                                \
-			return vsf_access_late(self, pair, value, got, bits / 8);        \
-		vsf_slot_clear(self);                                                    \
+			return vsf_access_late(slot, got, value, bits / 8, pair);        \
+		vsf_slot_clear(slot);                                                    \
 		*value = got;                                                            \
 		return 0;                                                                \
 	}
@@ -63,17 +63,17 @@ fast_open(struct vsf_thread *self, const struct vfiosafe_view *view, uint64_t of
 	VFIOSAFE_API int vfiosafe_write##bits(const struct vfiosafe_view *view,          \
 					      uint64_t offset, uint##bits##_t value)     \
 	{                                                                                \
-		struct vsf_thread *self = vsf_self;                                      \
+		const uint64_t **slot = vsf_top;                                         \
 		struct vsf_pair pair;                                                    \
                                                                                          \
-		if (vsf_unlikely(!fast_open(self, view, offset, bits / 8, &pair)))       \
+		if (vsf_unlikely(!fast_open(slot, view, offset, bits / 8, &pair)))       \
 			return vsf_write_slow(view, offset, value, bits / 8);            \
 		vsf_before_device_store();                                               \
 		REGISTER(bits) = htole##bits(value);                                     \
 		vsf_after_device_store();                                                \
 		if (vsf_unlikely(!vsf_pair_holds(&pair)))                                \
-			return vsf_access_late(self, pair, NULL, 0, bits / 8);           \
-		vsf_slot_clear(self);                                                    \
+			return vsf_access_late(slot, 0, NULL, bits / 8, pair);           \
+		vsf_slot_clear(slot);                                                    \
 		return 0;                                                                \
 	}
 

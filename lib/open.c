@@ -138,7 +138,7 @@ VFIOSAFE_API int vfiosafe_device_open(struct vfiosafe_device **out, const char *
 	char canonical[32];
 	int rc;
 
-	if (vsf_self && vsf_self->depth > 0)
+	if (vsf_depth() > 0)
 		return vsf_fail(EDEADLK, "vfiosafe_device_open inside a section");
 	rc = read_opts(&opts, user_opts);
 	if (rc == 0)
@@ -174,7 +174,7 @@ VFIOSAFE_API int vfiosafe_device_from_fd(struct vfiosafe_device **out, int devic
 	char name[24];
 	int fd, rc;
 
-	if (vsf_self && vsf_self->depth > 0)
+	if (vsf_depth() > 0)
 		return vsf_fail(EDEADLK, "vfiosafe_device_from_fd inside a section");
 	rc = read_opts(&opts, user_opts);
 	if (rc < 0)

@@ -75,19 +75,20 @@ static struct vsf_pair section_pair(const struct vfiosafe_section *sec)
 
 static int begin_refused(struct vfiosafe_section *sec, int rc)
 {
-	sec->thread = NULL;
+	sec->slot = NULL;
 	return rc;
 }
 
-static int begin_slow(struct vsf_thread *self, struct vfiosafe_section *sec)
+/* The words are not what the view says. */
+static __attribute__((cold, noinline)) int begin_slow(struct vfiosafe_section *sec)
 {
 	struct vsf_pair pair = section_pair(sec);
-	int rc = vsf_pair_judge(self, &pair, VSF_BEFORE);
+	int rc = vsf_pair_judge(vsf_self, &pair, VSF_BEFORE);
 
 	if (rc == 0)
 		return 0;
-	self->depth--;
-	vsf_slot_clear(self);
+	vsf_top = sec->slot;
+	vsf_slot_clear(sec->slot);
 	return begin_refused(sec, rc);
 }
 
@@ -96,31 +97,18 @@ static int never_taken(void)
 	return vsf_fail_static(EINVAL, "this view was never taken: vfiosafe_bar_view()");
 }
 
-static int thread_for_section(struct vsf_thread **self, uint64_t limit)
-{
-	int rc = vsf_thread_get(self);
-
-	if (rc < 0)
-		return rc;
-	if ((*self)->depth >= limit)
-		return vsf_fail_static(E2BIG, "sections are nested too deeply, or one is "
-					      "begun and never ended");
-	return 0;
-}
+static int begin_first(const struct vfiosafe_view *view, struct vfiosafe_section *sec,
+		       size_t limit);
 
 /* @limit: how many slots may be in use before. */
 static inline __attribute__((always_inline)) int
-begin(const struct vfiosafe_view *view, struct vfiosafe_section *sec, uint64_t limit)
+begin(const struct vfiosafe_view *view, struct vfiosafe_section *sec, size_t limit)
 {
-	struct vsf_thread *self = vsf_self;
+	const uint64_t **slot = vsf_top;
 	struct vsf_pair pair;
 
-	if (vsf_unlikely(!self || self->depth >= limit)) {
-		int rc = thread_for_section(&self, limit);
-
-		if (rc < 0)
-			return begin_refused(sec, rc);
-	}
+	if (vsf_unlikely(!slot || slot >= vsf_self->slot + limit))
+		return begin_first(view, sec, limit);
 	pair.device_word = vsf_view_load(view, device_word);
 	pair.gate_word = vsf_view_load(view, gate_word);
 	pair.device_value = vsf_view_load(view, device_value);
@@ -130,15 +118,27 @@ begin(const struct vfiosafe_view *view, struct vfiosafe_section *sec, uint64_t l
 	sec->device_value = pair.device_value;
 	sec->gate_value = pair.gate_value;
 	sec->base = vsf_view_load(view, base);
-	sec->thread = self;
-	sec->slot = self->depth;
+	sec->slot = slot;
 	if (vsf_unlikely(!pair.device_word))
 		return begin_refused(sec, never_taken());
-	vsf_slot_set(self, pair.device_word);
-	self->depth++;
+	vsf_slot_set(slot, pair.device_word);
+	vsf_top = slot + 1;
 	if (vsf_unlikely(!vsf_pair_holds(&pair)))
-		return begin_slow(self, sec);
+		return begin_slow(sec);
 	return 0;
+}
+
+/* This thread has no record yet, or too many sections. */
+static __attribute__((cold, noinline)) int
+begin_first(const struct vfiosafe_view *view, struct vfiosafe_section *sec, size_t limit)
+{
+	struct vsf_thread *self;
+	int rc = vsf_thread_get(&self);
+
+	if (rc == 0 && vsf_depth() >= limit)
+		rc = vsf_fail_static(E2BIG, "sections are nested too deeply, or one is "
+					    "begun and never ended");
+	return rc < 0 ? begin_refused(sec, rc) : begin(view, sec, limit);
 }
 
 VFIOSAFE_API int vfiosafe_begin(const struct vfiosafe_view *view,
@@ -152,62 +152,68 @@ int vsf_begin_access(const struct vfiosafe_view *view, struct vfiosafe_section *
 	return begin(view, sec, VFIOSAFE_SECTION_DEPTH + 1);
 }
 
-/* Sections that do not end in the order in which they began. */
-static void close_out_of_order(struct vsf_thread *self, uint64_t slot)
+static bool is_open_here(const struct vfiosafe_section *sec)
 {
-	__atomic_store_n(&self->slot[slot], NULL, __ATOMIC_RELEASE);
-	while (self->depth > 0 &&
-	       !__atomic_load_n(&self->slot[self->depth - 1], __ATOMIC_RELAXED))
-		self->depth--;
+	return vsf_self && sec->slot >= vsf_self->slot && sec->slot < vsf_top &&
+	       __atomic_load_n(sec->slot, __ATOMIC_RELAXED) == sec->device_word;
+}
+
+/* Sections that do not end in the order in which they began. */
+static void close_out_of_order(const uint64_t **slot)
+{
+	vsf_slot_clear(slot);
+	while (vsf_depth() > 0 && !__atomic_load_n(vsf_top - 1, __ATOMIC_RELAXED))
+		vsf_top--;
 	/*
 	 * A hole is left below an open section: count one slot too many, so that
 	 * the topmost section does not end on the fast path, but here, and trims.
 	 */
-	for (uint64_t i = 0; i < self->depth; i++) {
-		if (!__atomic_load_n(&self->slot[i], __ATOMIC_RELAXED)) {
-			self->depth++;
+	for (slot = vsf_self->slot; slot < vsf_top; slot++) {
+		if (!__atomic_load_n(slot, __ATOMIC_RELAXED)) {
+			vsf_top++;
 			break;
 		}
 	}
 }
 
-static int end_slow(struct vfiosafe_section *sec)
+static __attribute__((cold, noinline)) int end_slow(struct vfiosafe_section *sec)
 {
-	struct vsf_thread *self = sec->thread;
 	struct vsf_pair pair = section_pair(sec);
 	int rc;
 
-	if (!self || self != vsf_self || sec->slot >= self->depth ||
-	    __atomic_load_n(&self->slot[sec->slot], __ATOMIC_RELAXED) != sec->device_word)
+	if (!is_open_here(sec))
 		return vsf_fail_static(EINVAL, "this section is not open on this thread");
-	rc = vsf_pair_judge(self, &pair, VSF_AFTER);
-	close_out_of_order(self, sec->slot);
-	sec->thread = NULL;
+	rc = vsf_pair_judge(vsf_self, &pair, VSF_AFTER);
+	close_out_of_order(sec->slot);
+	sec->slot = NULL;
 	return rc;
+}
+
+/* Numbers, not pointers: both may be NULL. */
+static inline bool is_last(const uint64_t **slot)
+{
+	return (uintptr_t)vsf_top == (uintptr_t)slot + sizeof(*slot);
 }
 
 VFIOSAFE_API int vfiosafe_end(struct vfiosafe_section *sec)
 {
-	struct vsf_thread *self = vsf_self;
 	struct vsf_pair pair = section_pair(sec);
 
 	vsf_after_device_load();
 	vsf_after_device_store();
-	if (vsf_unlikely(!self || self != sec->thread || self->depth != sec->slot + 1 ||
-			 !vsf_pair_holds(&pair)))
+	if (vsf_unlikely(!is_last(sec->slot) || !vsf_pair_holds(&pair)))
 		return end_slow(sec);
-	self->depth--;
-	vsf_slot_clear(self);
-	sec->thread = NULL;
+	vsf_top = sec->slot;
+	vsf_slot_clear(sec->slot);
+	sec->slot = NULL;
 	return 0;
 }
 
 VFIOSAFE_API int vfiosafe_check_slow(const struct vfiosafe_section *sec)
 {
-	struct vsf_thread *self = vsf_self;
 	struct vsf_pair pair = section_pair(sec);
 
-	if (!self || sec->thread != self)
+	if (!is_open_here(sec))
 		return vsf_fail_static(EINVAL, "this section is not open on this thread");
-	return vsf_pair_judge(self, &pair, VSF_BEFORE);
+	return vsf_pair_judge(vsf_self, &pair, VSF_BEFORE);
 }

@@ -24,8 +24,8 @@ struct vsf_pair {
 /* The look, before and after. Acquire: state re-made in reinit is seen with LIVE. */
 static inline bool vsf_pair_holds(const struct vsf_pair *pair)
 {
-	return __atomic_load_n(pair->device_word, __ATOMIC_ACQUIRE) == pair->device_value &&
-	       __atomic_load_n(pair->gate_word, __ATOMIC_ACQUIRE) == pair->gate_value;
+	return vsf_word_is(pair->device_word, pair->device_value) &&
+	       vsf_word_is(pair->gate_word, pair->gate_value);
 }
 
 enum vsf_look {
@@ -48,17 +48,17 @@ int vsf_pair_judge(const struct vsf_thread *self, const struct vsf_pair *pair,
 /* A section of one access: there is room for it when all others are open. */
 int vsf_begin_access(const struct vfiosafe_view *view, struct vfiosafe_section *sec);
 
-static inline void vsf_slot_set(struct vsf_thread *self, const uint64_t *word)
+static inline void vsf_slot_set(const uint64_t **slot, const uint64_t *word)
 {
 	/* (1) in epoch.h: only the compiler may not move it. */
-	__atomic_store_n(&self->slot[self->depth], word, __ATOMIC_RELAXED);
+	__atomic_store_n(slot, word, __ATOMIC_RELAXED);
 	vsf_barrier();
 }
 
-static inline void vsf_slot_clear(struct vsf_thread *self)
+static inline void vsf_slot_clear(const uint64_t **slot)
 {
 	/* (3) in epoch.h. */
-	__atomic_store_n(&self->slot[self->depth], NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(slot, NULL, __ATOMIC_RELEASE);
 }
 
 #endif

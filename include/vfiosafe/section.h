@@ -37,8 +37,7 @@ struct vfiosafe_section {
 	const uint64_t *device_word;
 	const uint64_t *gate_word;
 	volatile void *base;
-	void *thread;
-	uint64_t slot;
+	const uint64_t **slot;
 };
 
 /**

@@ -169,7 +169,7 @@ void fake_start(struct fake *fake)
 	/* A thread's record stays until the thread ends: it is no leak. */
 	(void)vsf_thread_get(&self);
 	/* Nor are sections that a failed test left open: the next begins anew. */
-	self->depth = 0;
+	vsf_top = self->slot;
 	memset(self->slot, 0, sizeof(self->slot));
 	fake->heap_blocks = heap_blocks();
 	fake->heap_bytes = heap_bytes();

@@ -59,7 +59,7 @@ static void sections_may_end_out_of_order(void **state)
 			assert_ok(vfiosafe_end(&sec[orders[i][k]]));
 		}
 		/* All have ended: the thread is in no section any more. */
-		assert_int_equal(vsf_self->depth, 0);
+		assert_int_equal(vsf_depth(), 0);
 		assert_ok(vfiosafe_reset(bench.dev, NULL));
 		assert_ok(vfiosafe_bar_view(bench.bar, &bench.view));
 	}
