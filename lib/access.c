@@ -150,8 +150,10 @@ int vsf_access_late(const uint64_t **slot, uint64_t raw, void *value, unsigned i
 		    struct vsf_pair pair)
 {
 	int rc = vsf_pair_judge(vsf_self, &pair, VSF_AFTER);
+	struct vfiosafe_device *held = vsf_fault_hold(&pair, rc);
 
 	vsf_slot_clear(slot);
+	vsf_fault_noticed(held);
 	if (rc == 0 && value)
 		deliver(value, width, raw);
 	return rc;

@@ -12,6 +12,7 @@
 #include "device.h"
 #include "epoch.h"
 #include "error.h"
+#include "fault.h"
 #include "window.h"
 
 #define HUGE_ALIGN (UINT64_C(2) << 20)
@@ -24,13 +25,13 @@ static uint64_t page_up(uint64_t len)
 }
 
 static int check_request(const struct vfiosafe_device *dev, uint32_t index,
-			 uint64_t offset, uint64_t *len, uint32_t flags)
+			 uint64_t offset, uint64_t *len, uint32_t flags, uint32_t known)
 {
 	uint64_t bar_len;
 
 	if (index >= VSF_BARS)
 		return vsf_fail(EINVAL, "there is no BAR %u: they count from 0 to 5", index);
-	if (flags & ~VFIOSAFE_BAR_NO_MMAP)
+	if (flags & ~known)
 		return vsf_fail(EINVAL, "unknown flags 0x%x", flags);
 	bar_len = dev->region[index].info.len;
 	if (bar_len == 0)
@@ -99,7 +100,7 @@ static int reserve(struct vfiosafe_bar *bar)
 	return 0;
 }
 
-static int map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area)
+int vsf_bar_map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area)
 {
 	const struct vfiosafe_device *dev = bar->dev;
 	void *at = bar->base + area->offset;
@@ -111,6 +112,8 @@ static int map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area)
 		return vsf_fail(-rc, "mapping 0x%llx bytes of BAR %u failed: %s%s",
 				(unsigned long long)len, bar->index, strerror(-rc),
 				rc == -EBUSY ? " (another kernel driver owns that BAR)" : "");
+	if (bar->adopted)
+		return 0; /* its owner decides about forks */
 	/* A child's copy would keep the device open and escape the guard. */
 	rc = vsf_sys(dev->sys, madvise, at, len, MADV_DONTFORK);
 	if (rc < 0)
@@ -119,8 +122,28 @@ static int map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area)
 	return 0;
 }
 
+/*
+ * In a forked child a handler may be counted that does not exist: nothing is
+ * waited for, and who is alone cannot be met. An adopted mapping goes back to its
+ * maker as it was made; how it fares then is the maker's business.
+ */
+static void unwatch_all(struct vfiosafe_bar *bar)
+{
+	bool forked = vsf_words_forked(bar->dev->words);
+
+	for (uint32_t i = 0; i < bar->area_count; i++) {
+		if (!bar->range[i])
+			continue;
+		if (forked)
+			vsf_fault_forget(bar->range[i]);
+		else if (vsf_fault_unwatch(bar->range[i]) && bar->adopted)
+			(void)vsf_bar_map_area(bar, &bar->area[i]);
+	}
+}
+
 static void bar_release(struct vfiosafe_bar *bar)
 {
+	unwatch_all(bar);
 	if (bar->reserved_len)
 		vsf_sys(bar->dev->sys, munmap, bar->base, bar->reserved_len);
 	free(bar);
@@ -133,9 +156,53 @@ static int map_all(struct vfiosafe_bar *bar)
 	if (bar->area_count == 0)
 		return 0;
 	rc = reserve(bar);
-	for (uint32_t i = 0; i < bar->area_count && rc == 0; i++)
-		rc = map_area(bar, &bar->area[i]);
+	for (uint32_t i = 0; i < bar->area_count && rc == 0; i++) {
+		rc = vsf_bar_map_area(bar, &bar->area[i]);
+		if (rc == 0)
+			rc = vsf_fault_watch(&bar->range[i], bar->dev,
+					     bar->base + bar->area[i].offset,
+					     page_up(bar->area[i].len));
+	}
 	return rc;
+}
+
+/* A device that is gone takes no BARs; SIGBUS is looked after from here on. */
+static int check_device(const struct vfiosafe_device *dev, const char *call)
+{
+	if (vsf_depth() > 0)
+		return vsf_fail(EDEADLK, "%s inside a section", call);
+	if (vsf_device_state(dev) == VFIOSAFE_GONE)
+		return vsf_state_error(0, 0);
+	vsf_sigbus_check_disposition();
+	vsf_sigbus_check_mask();
+	return 0;
+}
+
+static struct vfiosafe_bar *bar_new(struct vfiosafe_device *dev, uint32_t index,
+				    uint64_t offset, uint64_t len)
+{
+	struct vfiosafe_bar *bar = calloc(1, sizeof(*bar));
+
+	if (!bar) {
+		vsf_fail(ENOMEM, "out of memory");
+		return NULL;
+	}
+	bar->dev = dev;
+	bar->index = index;
+	bar->fd_offset = dev->region[index].fd_offset + offset;
+	bar->len = len;
+	return bar;
+}
+
+static void link_bar(struct vfiosafe_bar *bar)
+{
+	struct vfiosafe_device *dev = bar->dev;
+
+	pthread_mutex_lock(&dev->lock);
+	bar->next = dev->bars;
+	/* Release: a window that maps BARs back walks the list without the lock. */
+	__atomic_store_n(&dev->bars, bar, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&dev->lock);
 }
 
 VFIOSAFE_API int vfiosafe_bar_map(struct vfiosafe_bar **out, struct vfiosafe_device *dev,
@@ -145,20 +212,14 @@ VFIOSAFE_API int vfiosafe_bar_map(struct vfiosafe_bar **out, struct vfiosafe_dev
 	struct vfiosafe_bar *bar;
 	int rc;
 
-	if (vsf_depth() > 0)
-		return vsf_fail(EDEADLK, "vfiosafe_bar_map inside a section");
-	rc = check_request(dev, index, offset, &len, flags);
+	rc = check_device(dev, "vfiosafe_bar_map");
+	if (rc == 0)
+		rc = check_request(dev, index, offset, &len, flags, VFIOSAFE_BAR_NO_MMAP);
 	if (rc < 0)
 		return rc;
-	if (vsf_device_state(dev) == VFIOSAFE_GONE)
-		return vsf_state_error(vsf_device_word(dev), dev->words->gate);
-	bar = calloc(1, sizeof(*bar));
+	bar = bar_new(dev, index, offset, len);
 	if (!bar)
-		return vsf_fail(ENOMEM, "out of memory");
-	bar->dev = dev;
-	bar->index = index;
-	bar->fd_offset = dev->region[index].fd_offset + offset;
-	bar->len = len;
+		return -ENOMEM;
 	if (!(flags & VFIOSAFE_BAR_NO_MMAP))
 		clip_areas(bar, &dev->region[index].info, offset);
 	rc = map_all(bar);
@@ -166,10 +227,39 @@ VFIOSAFE_API int vfiosafe_bar_map(struct vfiosafe_bar **out, struct vfiosafe_dev
 		bar_release(bar);
 		return rc;
 	}
-	pthread_mutex_lock(&dev->lock);
-	bar->next = dev->bars;
-	dev->bars = bar;
-	pthread_mutex_unlock(&dev->lock);
+	link_bar(bar);
+	*out = bar;
+	return 0;
+}
+
+VFIOSAFE_API int vfiosafe_bar_adopt(struct vfiosafe_bar **out, struct vfiosafe_device *dev,
+				    uint32_t index, uint64_t offset, void *address,
+				    uint64_t len, uint32_t flags)
+{
+	struct vfiosafe_bar *bar;
+	int rc = check_device(dev, "vfiosafe_bar_adopt");
+
+	if (rc == 0)
+		rc = check_request(dev, index, offset, &len, flags, VFIOSAFE_BAR_REPLACE);
+	if (rc == 0 && (!address || (uintptr_t)address != page_up((uintptr_t)address)))
+		rc = vsf_fail(EINVAL, "address %p does not start a page", address);
+	if (rc < 0)
+		return rc;
+	bar = bar_new(dev, index, offset, len);
+	if (!bar)
+		return -ENOMEM;
+	bar->adopted = true;
+	bar->base = address;
+	bar->whole = true;
+	bar->area_count = 1;
+	bar->area[0] = (struct vfiosafe_area){ 0, len };
+	if (flags & VFIOSAFE_BAR_REPLACE)
+		rc = vsf_fault_watch(&bar->range[0], dev, address, page_up(len));
+	if (rc < 0) {
+		free(bar);
+		return rc;
+	}
+	link_bar(bar);
 	*out = bar;
 	return 0;
 }
@@ -229,7 +319,8 @@ VFIOSAFE_API int vfiosafe_bar_view(struct vfiosafe_bar *bar, struct vfiosafe_vie
 	uint64_t gate = __atomic_load_n(&dev->words->gate, __ATOMIC_ACQUIRE);
 	/* Beside a callback: the view that will hold once the device is LIVE. */
 	bool beside = vsf_self && vsf_self->pass_word == &dev->words->device &&
-		      vsf_self->pass_value == word;
+		      vsf_self->pass_value == word &&
+		      vsf_word_state(gate) == VFIOSAFE_LIVE;
 	bool fast = bar->whole && bar->len % 8 == 0;
 
 	if (!beside) {

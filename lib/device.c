@@ -9,6 +9,7 @@
 #include "door.h"
 #include "epoch.h"
 #include "error.h"
+#include "fault.h"
 #include "window.h"
 
 VFIOSAFE_API int64_t vfiosafe_deadline_in_ms(uint32_t ms)
@@ -18,7 +19,12 @@ VFIOSAFE_API int64_t vfiosafe_deadline_in_ms(uint32_t ms)
 
 VFIOSAFE_API enum vfiosafe_state vfiosafe_device_state(const struct vfiosafe_device *dev)
 {
-	return vsf_device_state(dev);
+	enum vfiosafe_state state = vsf_device_state(dev);
+
+	/* The handler closed the gate; the word follows at the next slow path. */
+	return state == VFIOSAFE_LIVE && vsf_gate_state(dev) == VFIOSAFE_FAULT
+		       ? VFIOSAFE_FAULT
+		       : state;
 }
 
 VFIOSAFE_API uint64_t vfiosafe_device_generation(const struct vfiosafe_device *dev)
@@ -28,6 +34,9 @@ VFIOSAFE_API uint64_t vfiosafe_device_generation(const struct vfiosafe_device *d
 
 VFIOSAFE_API enum vfiosafe_cause vfiosafe_device_cause(const struct vfiosafe_device *dev)
 {
+	/* As the state above: the handler tells nobody but the gate. */
+	if (vsf_device_state(dev) == VFIOSAFE_LIVE && vsf_gate_state(dev) == VFIOSAFE_FAULT)
+		return VFIOSAFE_CAUSE_FAULT;
 	return __atomic_load_n(&dev->cause, __ATOMIC_RELAXED);
 }
 
@@ -91,15 +100,32 @@ void vsf_count_inside(struct vfiosafe_device *dev, int by)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+/* recover_on_wait: the first that waits leads the window, the others join. */
+static int recover_until(struct vfiosafe_device *dev, int64_t deadline)
+{
+	struct vfiosafe_reset_opts opts = { .size = sizeof(opts) };
+	int64_t left = (deadline - vsf_now(dev->sys)) / 1000000;
+
+	if (left <= 0)
+		return vsf_fail(ETIMEDOUT, "%s is in FAULT, and no time is left to recover it",
+				dev->address);
+	opts.timeout_ms = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+	return vfiosafe_recover(dev, &opts);
+}
+
 static int wait_live(struct vfiosafe_device *dev, int64_t deadline)
 {
 	uint32_t seen = vsf_device_bell(dev);
 	int rc;
 
 	for (;;) {
-		uint64_t gate = __atomic_load_n(&dev->words->gate, __ATOMIC_ACQUIRE);
+		uint64_t gate;
 
+		vsf_fault_collect(dev);
+		gate = __atomic_load_n(&dev->words->gate, __ATOMIC_ACQUIRE);
 		rc = vsf_state_error(vsf_device_word(dev), gate);
+		if (rc == -EIO && dev->recover_on_wait)
+			rc = recover_until(dev, deadline);
 		if (rc != -EAGAIN)
 			return rc;
 		if (vsf_device_sleep(dev, &seen, deadline) == -ETIMEDOUT)
@@ -126,31 +152,49 @@ static void device_free(struct vfiosafe_device *dev)
 {
 	vsf_bars_free(dev);
 	vsf_sys(dev->sys, close, dev->fd);
+	vsf_sys(dev->sys, close, dev->fault_event_fd);
+	if (dev->ones_fd >= 0)
+		vsf_sys(dev->sys, close, dev->ones_fd);
 	vsf_iommu_put(dev->iommu);
 	vsf_words_free(dev->words, dev->sys);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
 }
 
-/* Until no window, no sleeper and no section is left. The device is GONE. */
-static int wait_unused(struct vfiosafe_device *dev, int64_t deadline)
+static bool is_used(struct vfiosafe_device *dev, bool *window)
+{
+	bool used;
+
+	pthread_mutex_lock(&dev->lock);
+	*window = dev->run != NULL;
+	used = *window || dev->inside > 0 || dev->losing;
+	pthread_mutex_unlock(&dev->lock);
+	return used;
+}
+
+/* Until no window and no thread in a call is left. The device is GONE. */
+static int wait_calls(struct vfiosafe_device *dev, int64_t deadline)
 {
 	uint32_t seen = vsf_device_bell(dev);
-	bool window, used;
+	bool window;
 
-	for (;;) {
-		pthread_mutex_lock(&dev->lock);
-		window = dev->run != NULL;
-		used = window || dev->inside > 0;
-		pthread_mutex_unlock(&dev->lock);
-		if (!used)
-			break;
+	while (is_used(dev, &window)) {
 		if (vsf_device_sleep(dev, &seen, deadline) == -ETIMEDOUT)
 			return vsf_fail(EBUSY, "%s: %s", dev->address,
 					window ? "a window is open; end it, then close again"
-					       : "a thread is still waiting for the device");
+					       : "a thread is still in a call on the device");
 	}
-	return vsf_drain(dev, deadline);
+	return 0;
+}
+
+/* Nor a section. One that ends in FAULT becomes a call: once more. */
+static int wait_unused(struct vfiosafe_device *dev, int64_t deadline)
+{
+	int rc = wait_calls(dev, deadline);
+
+	if (rc == 0)
+		rc = vsf_drain(dev, deadline);
+	return rc < 0 ? rc : wait_calls(dev, deadline);
 }
 
 VFIOSAFE_API int vfiosafe_device_close(struct vfiosafe_device *dev, uint32_t timeout_ms)

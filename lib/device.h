@@ -13,6 +13,7 @@
 
 #define VSF_BARS 6
 
+struct vsf_fault_range;
 struct vsf_iommu;
 struct vsf_run;
 
@@ -29,9 +30,11 @@ struct vfiosafe_bar {
 	uint64_t fd_offset; /* of the range's first byte */
 	uint64_t len;
 	uint8_t *base;	     /* address range, reserved for the object's life */
-	size_t reserved_len; /* 0 if nothing is mapped */
+	size_t reserved_len; /* 0 if nothing is mapped, or by somebody else */
+	bool adopted;	     /* mapped, and to be unmapped, by somebody else */
 	bool whole;	     /* no hole in the mapping */
 	struct vfiosafe_area area[VFIOSAFE_REGION_AREAS]; /* mapped, from base */
+	struct vsf_fault_range *range[VFIOSAFE_REGION_AREAS]; /* what SIGBUS may repair */
 	uint32_t area_count;
 };
 
@@ -49,6 +52,8 @@ struct vfiosafe_device {
 	uint64_t config_offset;
 	uint16_t config_len;
 	uint8_t pm_cap; /* offset of the power management capability, or 0 */
+	bool recover_on_wait;
+	int fault_event_fd; /* told by the SIGBUS handler */
 	struct vsf_words *words;
 
 	/* Written by the thread that leads the window, and at open. */
@@ -63,8 +68,11 @@ struct vfiosafe_device {
 	struct vfiosafe_driver_ops ops;
 	void *ops_ctx;
 	struct vsf_run *run;	   /* the window that is open, or NULL */
-	unsigned int inside;	   /* threads in a call that sleeps on the device */
+	unsigned int inside;	   /* threads in a call that needs the device to stay */
+	bool losing;		   /* the lost callback runs; no window may begin */
 	enum vfiosafe_cause cause; /* of the last FAULT */
+	int ones_fd;		   /* file of ones, for what SIGBUS replaces; or -1 */
+	uint64_t ones_len;
 	bool lost_mark;		   /* state was lost while a window was open */
 	bool callback_runs;	   /* vfiosafe_window_pass() may let threads in */
 	char why[128];		   /* cause in words */
@@ -74,6 +82,11 @@ struct vfiosafe_device {
 static inline uint64_t vsf_device_word(const struct vfiosafe_device *dev)
 {
 	return __atomic_load_n(&dev->words->device, __ATOMIC_ACQUIRE);
+}
+
+static inline enum vfiosafe_state vsf_gate_state(const struct vfiosafe_device *dev)
+{
+	return vsf_word_state(__atomic_load_n(&dev->words->gate, __ATOMIC_ACQUIRE));
 }
 
 static inline enum vfiosafe_state vsf_device_state(const struct vfiosafe_device *dev)
@@ -91,12 +104,15 @@ int vsf_state_error(uint64_t device_word, uint64_t gate_word);
 int vsf_device_sleep(struct vfiosafe_device *dev, uint32_t *seen, int64_t deadline);
 uint32_t vsf_device_bell(const struct vfiosafe_device *dev);
 
-/* Counts threads that sleep in a call on the device: close waits until there are none. */
+/* Counts threads in a call that needs the device: close waits until there are none. */
 void vsf_count_inside(struct vfiosafe_device *dev, int by);
 
 /* State was lost: into FAULT, or, in a window, a mark that its end meets. */
 void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 		      const char *why);
+
+/* bar.c: maps one part of a BAR at its place; again after it was replaced. */
+int vsf_bar_map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area);
 
 /* bar.c: unmaps and frees all BARs of a device that is being closed. */
 void vsf_bars_free(struct vfiosafe_device *dev);

@@ -61,8 +61,8 @@ int vsf_exclusive_begin(struct vsf_run **out, struct vfiosafe_device *dev,
 			return vsf_fail(EBUSY, "%s: a window is open and does not end",
 					dev->address);
 	}
-	/* FAULT or GONE: nobody gets in, there is no state to come back to. */
-	if (rc == -EIO || rc == -ENODEV)
+	/* GONE: nobody gets in, there is no state to come back to. */
+	if (rc == -ENODEV)
 		run = NULL;
 	else if (rc < 0)
 		return rc;

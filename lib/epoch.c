@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "epoch.h"
+#include "fault.h"
 #include "log.h"
 #include "sys.h"
 
@@ -117,6 +118,8 @@ int vsf_thread_get(struct vsf_thread **out)
 	vsf_self = self;
 	vsf_top = self->slot;
 	*out = self;
+	/* Its first use of a device, and no section is open yet. */
+	vsf_sigbus_check_mask();
 	return 0;
 }
 

@@ -71,6 +71,16 @@ int vsf_words_move_any(struct vsf_words *words, const struct vfiosafe_sys *sys,
 	return 0;
 }
 
+void vsf_words_reopen_gate(struct vsf_words *words)
+{
+	uint64_t old = __atomic_load_n(&words->gate, __ATOMIC_RELAXED);
+
+	if (vsf_word_state(old) == VFIOSAFE_FAULT)
+		__atomic_store_n(&words->gate,
+				 vsf_word(vsf_word_generation(old) + 1, VFIOSAFE_LIVE),
+				 __ATOMIC_SEQ_CST);
+}
+
 int vsf_words_new(struct vsf_words **out, const struct vfiosafe_sys *sys,
 		  uint64_t generation)
 {

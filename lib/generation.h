@@ -36,6 +36,7 @@ struct vsf_words {
 	uint64_t device; /* what all processes agree on; the owner's to write */
 	uint64_t gate;	 /* what this process adds for itself */
 	uint32_t bell __attribute__((aligned(64))); /* counts changes; waited on */
+	struct vfiosafe_device *dev; /* whose words these are */
 };
 
 /*
@@ -52,6 +53,9 @@ int vsf_words_move_any(struct vsf_words *words, const struct vfiosafe_sys *sys,
 
 /* Wakes those that wait for a change; also without one (a window that ended). */
 void vsf_words_ring(struct vsf_words *words, const struct vfiosafe_sys *sys);
+
+/* The gate from FAULT to LIVE, one on, so that older views do not match. */
+void vsf_words_reopen_gate(struct vsf_words *words);
 
 /* A fresh pair, LIVE in @generation. */
 int vsf_words_new(struct vsf_words **out, const struct vfiosafe_sys *sys,

@@ -17,6 +17,7 @@ void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 	case VFIOSAFE_LIVE:
 		faulted = vsf_words_move(dev->words, dev->sys, VFIOSAFE_LIVE,
 					 VFIOSAFE_FAULT) == 0;
+		dev->losing = faulted;
 		break;
 	case VFIOSAFE_QUIESCE:
 		/* Open sections must not end well; the window goes on from FAULT. */
@@ -40,6 +41,11 @@ void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 		return;
 	vsf_log(VFIOSAFE_LOG_ERROR, "%s: FAULT: %s", dev->address, why);
 	vsf_callback_lost(dev, cause);
+	pthread_mutex_lock(&dev->lock);
+	dev->losing = false;
+	/* Under the lock: after it, a close may free the device. */
+	vsf_words_ring(dev->words, dev->sys);
+	pthread_mutex_unlock(&dev->lock);
 }
 
 VFIOSAFE_API int vfiosafe_mark_lost(struct vfiosafe_device *dev, const char *why)

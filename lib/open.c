@@ -76,6 +76,9 @@ static int device_new(struct vfiosafe_device **out, int fd, const char *address,
 	dev->sys = opts->sys;
 	dev->fd = fd;
 	dev->keep_bus_master_off = opts->keep_bus_master_off;
+	dev->recover_on_wait = opts->recover_on_wait;
+	dev->ones_fd = -1;
+	dev->fault_event_fd = -1;
 	snprintf(dev->address, sizeof(dev->address), "%s", address);
 	pthread_mutex_init(&dev->lock, NULL);
 	rc = vsf_epoch_init(dev->sys, &dev->fenced);
@@ -84,15 +87,23 @@ static int device_new(struct vfiosafe_device **out, int fd, const char *address,
 	if (rc == 0)
 		rc = learn(dev);
 	if (rc == 0) {
+		rc = vsf_sys(dev->sys, eventfd);
+		dev->fault_event_fd = rc;
+		rc = rc < 0 ? vsf_fail(-rc, "no eventfd: %s", strerror(-rc)) : 0;
+	}
+	if (rc == 0) {
 		rc = vsf_words_new(&dev->words, dev->sys, 1);
 		if (rc < 0)
 			rc = vsf_fail(-rc, "no page for the device word: %s", strerror(-rc));
 	}
 	if (rc < 0) {
+		if (dev->fault_event_fd >= 0)
+			vsf_sys(dev->sys, close, dev->fault_event_fd);
 		pthread_mutex_destroy(&dev->lock);
 		free(dev);
 		return rc;
 	}
+	dev->words->dev = dev;
 	*out = dev;
 	return 0;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stddef.h>
 
 #include "device.h"
 #include "error.h"
+#include "fault.h"
 #include "section.h"
 
 int vsf_state_error(uint64_t device_word, uint64_t gate_word)
@@ -30,7 +32,7 @@ static bool let_through(const struct vsf_thread *self, const struct vsf_pair *pa
 			uint64_t device, uint64_t gate, uint64_t value)
 {
 	return self->pass_word == pair->device_word && self->pass_value == device &&
-	       gate == pair->gate_value &&
+	       gate == pair->gate_value && vsf_word_state(gate) == VFIOSAFE_LIVE &&
 	       vsf_word_generation(device) == vsf_word_generation(value);
 }
 
@@ -57,7 +59,8 @@ int vsf_pair_judge(const struct vsf_thread *self, const struct vsf_pair *pair,
 		return 0;
 	if (let_through(self, pair, device, gate, value))
 		return 0;
-	if (self->pass_word == pair->device_word && self->pass_value == device)
+	if (self->pass_word == pair->device_word && self->pass_value == device &&
+	    vsf_word_state(gate) == VFIOSAFE_LIVE)
 		return vsf_fail_static(ESTALE, "this view is of an earlier generation; "
 					       "renew it before it is used in reinit");
 	rc = vsf_state_error(device, gate);
@@ -65,6 +68,27 @@ int vsf_pair_judge(const struct vsf_thread *self, const struct vsf_pair *pair,
 		return rc;
 	return vsf_fail_static(ESTALE, "the device was reset since this view was taken; "
 				       "re-synchronise, then renew it");
+}
+
+struct vfiosafe_device *vsf_fault_hold(const struct vsf_pair *pair, int rc)
+{
+	const struct vsf_words *words;
+
+	if (rc != -EIO)
+		return NULL;
+	words = (const struct vsf_words *)((uintptr_t)pair->device_word -
+					   offsetof(struct vsf_words, device));
+	vsf_count_inside(words->dev, 1);
+	return words->dev;
+}
+
+void vsf_fault_noticed(struct vfiosafe_device *held)
+{
+	if (!held)
+		return;
+	if (vsf_depth() == 0)
+		vsf_fault_collect(held);
+	vsf_count_inside(held, -1);
 }
 
 static struct vsf_pair section_pair(const struct vfiosafe_section *sec)
@@ -84,11 +108,14 @@ static __attribute__((cold, noinline)) int begin_slow(struct vfiosafe_section *s
 {
 	struct vsf_pair pair = section_pair(sec);
 	int rc = vsf_pair_judge(vsf_self, &pair, VSF_BEFORE);
+	struct vfiosafe_device *held;
 
 	if (rc == 0)
 		return 0;
+	held = vsf_fault_hold(&pair, rc);
 	vsf_top = sec->slot;
 	vsf_slot_clear(sec->slot);
+	vsf_fault_noticed(held);
 	return begin_refused(sec, rc);
 }
 
@@ -179,13 +206,16 @@ static void close_out_of_order(const uint64_t **slot)
 static __attribute__((cold, noinline)) int end_slow(struct vfiosafe_section *sec)
 {
 	struct vsf_pair pair = section_pair(sec);
+	struct vfiosafe_device *held;
 	int rc;
 
 	if (!is_open_here(sec))
 		return vsf_fail_static(EINVAL, "this section is not open on this thread");
 	rc = vsf_pair_judge(vsf_self, &pair, VSF_AFTER);
+	held = vsf_fault_hold(&pair, rc);
 	close_out_of_order(sec->slot);
 	sec->slot = NULL;
+	vsf_fault_noticed(held);
 	return rc;
 }
 

@@ -45,6 +45,14 @@ enum vsf_look {
 int vsf_pair_judge(const struct vsf_thread *self, const struct vsf_pair *pair,
 		   enum vsf_look look);
 
+/*
+ * An access met FAULT: the word is to follow a gate that SIGBUS closed. Hold with the
+ * slot still set: from then on a close waits. Noticed when it is clear.
+ */
+struct vfiosafe_device *vsf_fault_hold(const struct vsf_pair *pair, int rc);
+void vsf_fault_noticed(struct vfiosafe_device *held);
+
+
 /* A section of one access: there is room for it when all others are open. */
 int vsf_begin_access(const struct vfiosafe_view *view, struct vfiosafe_section *sec);
 

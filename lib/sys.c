@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -132,6 +133,19 @@ static int sys_madvise(void *ctx, void *addr, size_t len, int advice)
 	return result(madvise(addr, len, advice));
 }
 
+static int sys_memfd(void *ctx, const char *name)
+{
+	(void)ctx;
+	return result(memfd_create(name, MFD_CLOEXEC));
+}
+
+/* Non-blocking: a signal handler writes it, and full means told. */
+static int sys_eventfd(void *ctx)
+{
+	(void)ctx;
+	return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
 static int sys_membarrier(void *ctx, int command)
 {
 	(void)ctx;
@@ -194,6 +208,8 @@ static const struct vfiosafe_sys real = {
 	.mmap = sys_mmap,
 	.munmap = sys_munmap,
 	.madvise = sys_madvise,
+	.memfd = sys_memfd,
+	.eventfd = sys_eventfd,
 	.membarrier = sys_membarrier,
 	.futex_wait = sys_futex_wait,
 	.futex_wake = sys_futex_wake,

@@ -6,7 +6,7 @@
 #include <vfiosafe/sys.h>
 
 /* vsf_sys(s, ioctl, fd, request, arg): every system call is made like this. */
-#define vsf_sys(s, call, ...) ((s)->call((s)->ctx, __VA_ARGS__))
+#define vsf_sys(s, call, ...) ((s)->call((s)->ctx __VA_OPT__(, ) __VA_ARGS__))
 #define vsf_now(s) ((s)->now_ns((s)->ctx))
 
 /* Adds without overflow: far deadlines stay far. */

@@ -7,6 +7,8 @@
 
 #include "epoch.h"
 #include "error.h"
+#include "fault.h"
+#include "log.h"
 #include "window.h"
 
 #define RESET_TIMEOUT_MS 10000
@@ -14,13 +16,14 @@
 struct vfiosafe_window {
 	struct vfiosafe_device *dev;
 	int64_t deadline;
+	int64_t timeout;
+	bool force;
 	enum vsf_kind kind;
 	struct vsf_run *run; /* NULL while it queues behind another kind of window */
 	bool leads;
 };
 
-static int read_opts(const struct vfiosafe_device *dev,
-		     const struct vfiosafe_reset_opts *from, int64_t *deadline)
+static int read_opts(struct vfiosafe_window *win, const struct vfiosafe_reset_opts *from)
 {
 	struct vfiosafe_reset_opts opts = { 0 };
 
@@ -31,8 +34,12 @@ static int read_opts(const struct vfiosafe_device *dev,
 		if (rc < 0)
 			return rc;
 	}
-	*deadline = vsf_deadline(dev->sys,
-				 opts.timeout_ms ? opts.timeout_ms : RESET_TIMEOUT_MS);
+	if (opts.policy > VFIOSAFE_POLICY_FORCE)
+		return vsf_fail(EINVAL, "opts.policy is %d; it may be ABORT or FORCE",
+				(int)opts.policy);
+	win->force = opts.policy == VFIOSAFE_POLICY_FORCE;
+	win->timeout = (opts.timeout_ms ? opts.timeout_ms : RESET_TIMEOUT_MS) * INT64_C(1000000);
+	win->deadline = vsf_now(win->dev->sys) + win->timeout;
 	return 0;
 }
 
@@ -65,6 +72,9 @@ static int lead_or_join(struct vfiosafe_window *win)
 	if (rc < 0)
 		return rc;
 	win->leads = true;
+	win->run->force = win->force;
+	win->run->timeout = win->timeout;
+	vsf_sigbus_check_disposition();
 	/* (B) of epoch.h. */
 	rc = vsf_epoch_barrier(dev->sys, dev->fenced);
 	if (rc < 0)
@@ -77,15 +87,14 @@ static int window_begin(struct vfiosafe_window **out, struct vfiosafe_device *de
 			const struct vfiosafe_reset_opts *opts, enum vsf_kind kind,
 			const char *call)
 {
-	struct vfiosafe_window *win;
-	int64_t deadline = 0;
+	struct vfiosafe_window want = { .dev = dev, .kind = kind }, *win;
 	int rc = vsf_refuse_inside(dev, call);
 
 	if (rc < 0)
 		return rc;
 	if (vsf_words_forked(dev->words))
 		return vsf_state_error(0, 0);
-	rc = read_opts(dev, opts, &deadline);
+	rc = read_opts(&want, opts);
 	if (rc < 0)
 		return rc;
 	if (!dev->can_reset)
@@ -95,9 +104,8 @@ static int window_begin(struct vfiosafe_window **out, struct vfiosafe_device *de
 	win = calloc(1, sizeof(*win));
 	if (!win)
 		return vsf_fail(ENOMEM, "out of memory");
-	win->dev = dev;
-	win->deadline = deadline;
-	win->kind = kind;
+	*win = want;
+	vsf_fault_collect(dev);
 	rc = lead_or_join(win);
 	if (rc < 0 && rc != -EAGAIN) {
 		vsf_run_put(win->run);
@@ -149,6 +157,18 @@ static int quiesce(struct vsf_run *run)
 	return VFIOSAFE_STEP_COMMIT;
 }
 
+/* Over open sections: no quiesce callback, it would meet them. */
+static int go_on_by_force(struct vsf_run *run)
+{
+	vsf_log(VFIOSAFE_LOG_WARN, "%s: resetting by force: %s", run->dev->address,
+		vfiosafe_error_text());
+	run->forced = true;
+	run->unknown = true;
+	run->deadline = vsf_now(run->dev->sys) + run->timeout;
+	run->phase = VSF_PHASE_QUIESCED;
+	return VFIOSAFE_STEP_COMMIT;
+}
+
 static int poll_drain(struct vsf_run *run)
 {
 	pid_t tid;
@@ -163,6 +183,8 @@ static int poll_drain(struct vsf_run *run)
 	if (vsf_now(run->dev->sys) < run->deadline)
 		return -EAGAIN;
 	(void)vsf_drain_refuse(run->dev, ETIMEDOUT, tid);
+	if (run->force && vsf_fault_can_poison(run->dev))
+		return go_on_by_force(run);
 	return vsf_run_call_off(run, ETIMEDOUT, "%s", vfiosafe_error_text());
 }
 

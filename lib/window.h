@@ -32,7 +32,10 @@ struct vsf_run {
 	enum vsf_phase phase;
 	bool from_fault;  /* entered to recover */
 	bool quiesced;	  /* the quiesce callback agreed */
-	bool unknown;	  /* a failure now loses state: not in D0 */
+	bool unknown;	  /* a failure now loses state: not in D0, or forced */
+	bool force;	  /* at the deadline, go on over open sections */
+	bool forced;	  /* that happened */
+	int64_t timeout;  /* ns; a forced window gets it once more */
 	bool master_off;  /* we turned bus mastering off */
 	uint16_t command; /* to be restored */
 
@@ -45,8 +48,8 @@ struct vsf_run {
 /* window_run.c: a run's life */
 
 /*
- * Becomes leader of a new run. -EBUSY: one is open. -ENODEV: gone. -EIO: in FAULT,
- * and @kind is EXCLUSIVE. -EALREADY: LIVE, and @kind is RECOVER.
+ * Becomes leader of a new run. -EBUSY: one is open. -ENODEV: gone.
+ * -EALREADY: LIVE, and @kind is RECOVER.
  */
 int vsf_run_start(struct vsf_run **out, struct vfiosafe_device *dev, enum vsf_kind kind,
 		  int64_t deadline);

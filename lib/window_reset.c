@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "error.h"
+#include "fault.h"
 #include "uapi.h"
 #include "window.h"
 
@@ -26,11 +27,18 @@ int vsf_run_master_back(struct vsf_run *run)
 	return vsf_config_write16(run->dev, VSF_PCI_COMMAND, run->command);
 }
 
+/* Was COMMAND lost, or the memory decode taken away behind our back? */
+static bool command_is_bad(const struct vsf_run *run, uint16_t now)
+{
+	return run->from_fault || now == UINT16_MAX ||
+	       (run->dev->command & ~now & VSF_PCI_COMMAND_MEMORY);
+}
+
 /*
  * Notes COMMAND as it must be afterwards, and turns bus mastering off, so that no
  * DMA is under way. The write is not posted: it pushes earlier stores to the BAR
- * in front of it. A device in FAULT may have lost COMMAND, and a reset would
- * preserve the loss: there, the last good one is written.
+ * in front of it. A reset would preserve a bad one: then the last good one is
+ * written.
  */
 static int stop_dma(struct vsf_run *run)
 {
@@ -40,7 +48,7 @@ static int stop_dma(struct vsf_run *run)
 
 	if (rc < 0)
 		return rc;
-	run->command = run->from_fault || now == UINT16_MAX ? dev->command : now;
+	run->command = command_is_bad(run, now) ? dev->command : now;
 	run->master_off = !run->from_fault && (run->command & VSF_PCI_COMMAND_MASTER);
 	return vsf_config_write16(dev, VSF_PCI_COMMAND,
 				  run->command & (uint16_t)~VSF_PCI_COMMAND_MASTER);
@@ -129,6 +137,18 @@ static int prepare_failed(struct vsf_run *run, int rc, const char *what)
 				run->dev->address, strerror(-rc));
 }
 
+/* A device that was put to sleep through the kernel refuses BARs until it is told. */
+static void leave_low_power(const struct vfiosafe_device *dev)
+{
+	struct vfio_device_feature feature = {
+		.argsz = sizeof(feature),
+		.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
+	};
+
+	/* ENOTTY: a kernel without the feature cannot have entered it. */
+	(void)vsf_sys(dev->sys, ioctl, dev->fd, VFIO_DEVICE_FEATURE, &feature);
+}
+
 int vsf_run_commit(struct vsf_run *run)
 {
 	int rc;
@@ -144,11 +164,17 @@ int vsf_run_commit(struct vsf_run *run)
 		return prepare_failed(run, rc, "the way to D0");
 	if (enter_resetting(run) < 0)
 		return vsf_run_gone(run);
+	if (run->forced && vsf_fault_poison(run->dev) < 0)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_RESET_FAILED,
+				     "no memory to put under the sections that are still in %s",
+				     run->dev->address);
 	rc = reset_ioctl(run);
 	if (is_gone(run))
 		return vsf_run_gone(run);
 	if (rc < 0)
 		return reset_failed(run, rc);
+	/* Not before: from here no way leads back to LIVE in the same generation. */
+	leave_low_power(run->dev);
 	run->master_off = false; /* now restored by finish, not by a call-off */
 	if (vsf_words_move(run->dev->words, run->dev->sys, VFIOSAFE_RESETTING,
 			   VFIOSAFE_REINIT) < 0)
@@ -161,6 +187,7 @@ int vsf_run_poll_ready(struct vsf_run *run)
 {
 	const char *address = run->dev->address;
 	int rc = -EAGAIN;
+	pid_t tid;
 
 	if (is_gone(run))
 		return vsf_run_gone(run);
@@ -169,6 +196,15 @@ int vsf_run_poll_ready(struct vsf_run *run)
 	if (rc < 0 && rc != -EAGAIN)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_DRIVER,
 				     "the ready callback of %s failed (%d)", address, rc);
+	/* The BAR comes back only when who was passed over has left. */
+	if (rc == 0 && run->forced && !vsf_drained(run->dev, &tid)) {
+		if (is_late(run))
+			return vsf_run_fault(run, VFIOSAFE_CAUSE_STUCK,
+					     "%s was reset by force, but thread %d is still in a "
+					     "section: its BARs stay private",
+					     address, (int)tid);
+		return -EAGAIN;
+	}
 	if (is_late(run))
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY,
 				     "%s was not ready at the deadline", address);
@@ -206,9 +242,15 @@ static int enter_live(struct vsf_run *run)
 	lost = dev->lost_mark;
 	cause = dev->cause ? dev->cause : VFIOSAFE_CAUSE_MARKED;
 	memcpy(why, dev->why, sizeof(why));
-	if (!lost)
+	if (vsf_gate_state(dev) != VFIOSAFE_LIVE || vsf_fault_poisoned(dev)) {
+		lost = true;
+		cause = VFIOSAFE_CAUSE_FAULT;
+		strcpy(why, "SIGBUS in a mapped BAR");
+	}
+	if (!lost) {
 		rc = vsf_words_move(dev->words, dev->sys, VFIOSAFE_REINIT, VFIOSAFE_LIVE);
-	dev->command = run->command;
+		dev->command = run->command;
+	}
 	pthread_mutex_unlock(&dev->lock);
 	if (lost)
 		return vsf_run_fault(run, cause,
@@ -229,6 +271,10 @@ int vsf_run_finish(struct vsf_run *run)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY,
 				     "COMMAND of %s does not hold what was there before: %s",
 				     address, strerror(-rc));
+	rc = vsf_fault_map_back(run->dev);
+	if (rc < 0)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY, "%s",
+				     vfiosafe_error_text());
 	rc = vsf_callback(run->dev, VSF_REINIT, run->deadline);
 	if (is_gone(run))
 		return vsf_run_gone(run);

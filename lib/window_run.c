@@ -22,13 +22,13 @@ static int claim(struct vfiosafe_device *dev, struct vsf_run *run)
 {
 	enum vfiosafe_state state = vsf_device_state(dev);
 
-	if (dev->run)
+	/* One callback at a time: that one first. */
+	if (dev->run || dev->losing)
 		return -EBUSY;
 	if (state == VFIOSAFE_GONE)
 		return -ENODEV;
-	if (state == VFIOSAFE_FAULT && run->kind == VSF_KIND_EXCLUSIVE)
-		return -EIO;
-	if (state == VFIOSAFE_LIVE && run->kind == VSF_KIND_RECOVER)
+	if (run->kind == VSF_KIND_RECOVER && state == VFIOSAFE_LIVE &&
+	    vsf_gate_state(dev) == VFIOSAFE_LIVE)
 		return -EALREADY;
 	if (state == VFIOSAFE_FAULT)
 		run->from_fault = true;
@@ -92,7 +92,7 @@ int vsf_run_gone(struct vsf_run *run)
 	return vsf_run_over(run, vsf_fail(ENODEV, "%s", run->text));
 }
 
-/* With run->text set. The device must not DMA on while nobody drives it. */
+/* With run->text set. */
 static int into_fault(struct vsf_run *run, enum vfiosafe_cause cause)
 {
 	struct vfiosafe_device *dev = run->dev;
@@ -123,16 +123,28 @@ int vsf_run_fault(struct vsf_run *run, enum vfiosafe_cause cause, const char *fm
 	return into_fault(run, cause);
 }
 
+/* A change of ours to a device in FAULT: it still is, and nobody need be told. */
+static bool stays_in_fault(const struct vsf_run *run)
+{
+	return run->kind == VSF_KIND_EXCLUSIVE && run->from_fault &&
+	       vsf_device_state(run->dev) == VFIOSAFE_FAULT;
+}
+
 /* Back to LIVE, unless somebody said meanwhile that state was lost. */
 static int back_to_live(struct vsf_run *run, int err)
 {
 	struct vfiosafe_device *dev = run->dev;
 	enum vfiosafe_cause cause;
-	bool lost, gone;
+	bool lost, gone, fault;
 
+	if (stays_in_fault(run))
+		return vsf_run_over(run, -err);
 	pthread_mutex_lock(&dev->lock);
 	cause = dev->cause ? dev->cause : VFIOSAFE_CAUSE_MARKED;
-	lost = dev->lost_mark || run->from_fault;
+	fault = vsf_gate_state(dev) == VFIOSAFE_FAULT;
+	if (fault)
+		cause = VFIOSAFE_CAUSE_FAULT;
+	lost = dev->lost_mark || run->from_fault || fault;
 	gone = !lost && vsf_words_move(dev->words, dev->sys, vsf_device_state(dev),
 				       VFIOSAFE_LIVE) < 0;
 	if (lost && dev->lost_mark)
@@ -186,6 +198,8 @@ VFIOSAFE_API const char *vfiosafe_cause_name(enum vfiosafe_cause cause)
 		[VFIOSAFE_CAUSE_DRIVER] = "a driver callback failed",
 		[VFIOSAFE_CAUSE_ACCESS] = "the kernel refused an access",
 		[VFIOSAFE_CAUSE_CLOSED] = "closed",
+		[VFIOSAFE_CAUSE_STUCK] = "a section outlived a forced reset",
+		[VFIOSAFE_CAUSE_FAULT] = "SIGBUS in a BAR",
 	};
 
 	return cause < sizeof(names) / sizeof(names[0]) ? names[cause] : "unknown";

@@ -59,14 +59,17 @@ void vsim_config_init(struct vfiosafe_sim *sim)
 	put32(config, CAP_EXP + PCI_EXP_DEVCAP, DEVCAP_FLR);
 }
 
-void vsim_config_to_d0(struct vfiosafe_sim *sim)
-{
-	sim->config[PMCSR] &= (uint8_t)~PCI_PM_CTRL_STATE_MASK;
-}
-
 static unsigned int power_state(const struct vfiosafe_sim *sim)
 {
 	return sim->config[PMCSR] & PCI_PM_CTRL_STATE_MASK;
+}
+
+void vsim_config_to_d0(struct vfiosafe_sim *sim)
+{
+	if (power_state(sim) == D0)
+		return;
+	sim->config[PMCSR] &= (uint8_t)~PCI_PM_CTRL_STATE_MASK;
+	vsim_lose_state(sim);
 }
 
 bool vsim_config_memory_on(const struct vfiosafe_sim *sim)
@@ -105,6 +108,8 @@ static void write_byte(struct vfiosafe_sim *sim, uint64_t pos, uint8_t value)
 	/* States that the device does not have are written in vain. */
 	if (pos == PMCSR && state != D0 && state != D3HOT)
 		return;
+	if (pos == PMCSR && state == D0)
+		vsim_config_to_d0(sim);
 	sim->config[pos] = (uint8_t)((sim->config[pos] & ~bits) | (value & bits));
 }
 
@@ -153,6 +158,7 @@ ssize_t vsim_config_write(struct vfiosafe_sim *sim, const uint8_t *buf, size_t l
 		lock_config(sim);
 		for (size_t i = 0; i < unit; i++)
 			write_byte(sim, pos + done + i, bytes[i]);
+		vsim_bars_update(sim);
 		pthread_mutex_unlock(&sim->lock);
 		done += unit;
 	}

@@ -53,8 +53,11 @@ struct vsim_model {
 extern const struct vsim_model vsim_model_reg;
 
 struct vsim_bar {
-	uint8_t *mem; /* the device's own mapping; never stalls */
+	uint8_t *mem; /* where the registers are now; under the lock */
 	int fd;	      /* memfd of a mappable BAR, else -1 */
+	/* of a mappable BAR: @mem is one of these two */
+	uint8_t *mapped; /* the device's own mapping; never stalls */
+	uint8_t *aside;	 /* while the BAR is away (bars.c) */
 };
 
 /* A part of the program's address space, in whole pages. */
@@ -84,6 +87,7 @@ struct vfiosafe_sim {
 	struct vfiosafe_sys sys;	 /* what programs get */
 	struct vsim_bar bar[VSIM_BARS];
 	int device_fd;
+	int pipe[2]; /* holds pages of a BAR that goes away */
 	struct stat device_stat; /* knows the fd again, whatever its number */
 	pthread_t thread;
 	bool stop; /* atomic: main thread to service thread */
@@ -94,7 +98,9 @@ struct vfiosafe_sim {
 	bool memory_locked; /* as the kernel's memory_lock, held for writing */
 	bool config_locked; /* as its lock of configuration accesses */
 	bool down;	    /* a window is open */
-	uint64_t vfio_resets;
+	bool low_power;	    /* entered by VFIO_DEVICE_FEATURE */
+	bool window_faults; /* a window is open in which touches fault */
+	uint64_t windows[2]; /* begun by VFIO, behind it */
 	uint8_t config[VSIM_CONFIG_LEN];
 	struct vfiosafe_sim_counts counts;
 	struct vsim_failure fail[VSIM_CALLS];
@@ -129,13 +135,18 @@ ssize_t vsim_config_read(struct vfiosafe_sim *sim, uint8_t *buf, size_t len,
 			 uint64_t pos);
 ssize_t vsim_config_write(struct vfiosafe_sim *sim, const uint8_t *buf, size_t len,
 			  uint64_t pos);
-/* lock held */
+/* lock held; a device that slept loses its state; vsim_bars_update() is to follow */
 void vsim_config_to_d0(struct vfiosafe_sim *sim);
 bool vsim_config_memory_on(const struct vfiosafe_sim *sim);
 bool vsim_config_ports_on(const struct vfiosafe_sim *sim);
 
+/* bars.c: BARs go away or come back as the state says; lock held */
+void vsim_bars_update(struct vfiosafe_sim *sim);
+
 /* reset.c */
 int vsim_reset(struct vfiosafe_sim *sim);
+/* a reset that takes no time; lock held */
+void vsim_lose_state(struct vfiosafe_sim *sim);
 
 /* stall.c */
 int vsim_stall_open(struct vsim_stall *stall, bool wanted);
@@ -147,6 +158,8 @@ int vsim_stall_munmap(struct vfiosafe_sim *sim, void *addr, size_t len);
 /* lock held; between begin and end every touch of a BAR mapping blocks */
 void vsim_stall_begin(struct vsim_stall *stall);
 void vsim_stall_end(struct vsim_stall *stall);
+/* lock held: BARs are back; touches run on unless a window stalls them */
+void vsim_stall_refresh(struct vsim_stall *stall);
 /* lock held, no window open: lets those go on that the kernel stopped by itself */
 void vsim_stall_serve(struct vsim_stall *stall);
 

@@ -71,12 +71,64 @@ static int get_irq_info(struct vfio_irq_info *arg)
 	return 0;
 }
 
+/* 0 to go on, with the rules of the kernel; 1 if only asked whether it exists. */
+static int check_feature(const struct vfio_device_feature *arg)
+{
+	uint32_t ops = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
+	uint32_t known = VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_PROBE | ops;
+	bool probe = arg->flags & VFIO_DEVICE_FEATURE_PROBE;
+	uint32_t feature = arg->flags & VFIO_DEVICE_FEATURE_MASK;
+
+	if (arg->argsz < sizeof(*arg) || (arg->flags & ~known))
+		return -EINVAL;
+	if (!probe && (arg->flags & ops) == ops)
+		return -EINVAL;
+	if (feature != VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY &&
+	    feature != VFIO_DEVICE_FEATURE_LOW_POWER_EXIT)
+		return -ENOTTY;
+	if (arg->flags & VFIO_DEVICE_FEATURE_GET)
+		return -EINVAL;
+	if (probe)
+		return 1;
+	return arg->flags & VFIO_DEVICE_FEATURE_SET ? 0 : -EINVAL;
+}
+
+/* Entering loses a D3hot that the program had asked for; leaving is idempotent. */
+static int set_low_power(struct vfiosafe_sim *sim, bool enter)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&sim->lock);
+	while (sim->memory_locked)
+		pthread_cond_wait(&sim->changed, &sim->lock);
+	if (enter && sim->low_power) {
+		rc = -EINVAL;
+	} else {
+		sim->low_power = enter;
+		if (enter)
+			vsim_config_to_d0(sim);
+		vsim_bars_update(sim);
+	}
+	pthread_mutex_unlock(&sim->lock);
+	return rc;
+}
+
+static int device_feature(struct vfiosafe_sim *sim, const struct vfio_device_feature *arg)
+{
+	uint32_t feature = arg->flags & VFIO_DEVICE_FEATURE_MASK;
+	int rc = check_feature(arg);
+
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	return set_low_power(sim, feature == VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+}
+
 int vsim_ioctl(struct vfiosafe_sim *sim, unsigned long request, void *arg)
 {
 	if (request == VFIO_DEVICE_RESET)
 		return vsim_reset(sim);
 	if (request != VFIO_DEVICE_GET_INFO && request != VFIO_DEVICE_GET_REGION_INFO &&
-	    request != VFIO_DEVICE_GET_IRQ_INFO)
+	    request != VFIO_DEVICE_GET_IRQ_INFO && request != VFIO_DEVICE_FEATURE)
 		return -ENOTTY;
 	if (!arg)
 		return -EFAULT;
@@ -84,5 +136,7 @@ int vsim_ioctl(struct vfiosafe_sim *sim, unsigned long request, void *arg)
 		return get_info(arg);
 	if (request == VFIO_DEVICE_GET_REGION_INFO)
 		return get_region_info(sim, arg);
+	if (request == VFIO_DEVICE_FEATURE)
+		return device_feature(sim, arg);
 	return get_irq_info(arg);
 }

@@ -29,14 +29,15 @@ static unsigned int unit_width(uint64_t pos, size_t left)
 static int unit_access(struct vfiosafe_sim *sim, uint64_t index, uint64_t pos,
 		       unsigned int width, uint64_t *value, bool write)
 {
-	uint8_t *at = sim->bar[index].mem + pos;
 	bool ports = sim->model->bar[index].ports;
 	bool answers;
+	uint8_t *at;
 	int rc = 0;
 
 	pthread_mutex_lock(&sim->lock);
 	while (!ports && sim->memory_locked)
 		pthread_cond_wait(&sim->changed, &sim->lock);
+	at = sim->bar[index].mem + pos;
 	answers = ports ? vsim_config_ports_on(sim) : vsim_config_memory_on(sim);
 	if (!answers && !ports)
 		rc = -EIO;

@@ -2,9 +2,9 @@
 /*
  * reset.c - reset windows, by VFIO and behind its back.
  *
- * Both kinds of window take the device down in the same way: registers read as
+ * All kinds of window take the device down in the same way: registers read as
  * ones, stores vanish. One that stalls drops the program's page table entries
- * first, so that nobody gets to see it.
+ * first, one that faults takes the BAR away, so that nobody gets to see it.
  */
 #include <errno.h>
 #include "internal.h"
@@ -23,36 +23,61 @@ static void wait_window(struct vfiosafe_sim *sim)
 	}
 }
 
+void vsim_lose_state(struct vfiosafe_sim *sim)
+{
+	sim->counts.windows++;
+	sim->model->down(sim);
+	sim->counts.resets++;
+	sim->model->up(sim);
+}
+
 /*
  * A store is of the generation in which it reached memory. Page table entries go
  * before the device takes note of what had arrived, and come back after it is up:
  * no store falls between.
  */
-static void run_window(struct vfiosafe_sim *sim, bool stall)
+static void run_window(struct vfiosafe_sim *sim, enum vfiosafe_sim_window kind)
 {
+	bool stall = kind == VFIOSAFE_SIM_STALL;
+
 	sim->config_locked = true;
-	sim->counts.windows++;
 	if (stall)
 		vsim_stall_begin(&sim->stall);
+	sim->window_faults = kind == VFIOSAFE_SIM_SIGBUS;
+	vsim_bars_update(sim);
+	/* The kernel goes to D0 first, with the BAR still away. */
+	vsim_config_to_d0(sim);
+	sim->counts.windows++;
 	sim->model->down(sim);
 	sim->down = true;
+	vsim_bars_update(sim);
 	wait_window(sim);
-	vsim_config_to_d0(sim);
 	sim->counts.resets++;
 	sim->model->up(sim);
 	sim->down = false;
+	sim->window_faults = false;
+	vsim_bars_update(sim);
 	if (stall)
 		vsim_stall_end(&sim->stall);
 	sim->config_locked = false;
 }
 
-static bool next_stalls(struct vfiosafe_sim *sim)
+/* What the next window of its sort shows. Only VFIO's own can stall. */
+static enum vfiosafe_sim_window next_kind(struct vfiosafe_sim *sim, bool behind)
 {
-	uint64_t before = sim->vfio_resets++;
+	static const enum vfiosafe_sim_window all[] = {
+		VFIOSAFE_SIM_ALL_ONES,
+		VFIOSAFE_SIM_STALL,
+		VFIOSAFE_SIM_SIGBUS,
+	};
+	uint64_t before = sim->windows[behind]++;
+	enum vfiosafe_sim_window kind = sim->opts.window;
 
-	if (sim->opts.window == VFIOSAFE_SIM_MIXED)
-		return before % 2;
-	return sim->opts.window == VFIOSAFE_SIM_STALL;
+	if (kind == VFIOSAFE_SIM_MIXED)
+		kind = all[before % 2];
+	else if (kind == VFIOSAFE_SIM_ALL_KINDS)
+		kind = behind ? all[before % 2 * 2] : all[before % 3];
+	return behind && kind == VFIOSAFE_SIM_STALL ? VFIOSAFE_SIM_ALL_ONES : kind;
 }
 
 /* VFIO waits for its own lock, but only tries the kernel's. */
@@ -71,7 +96,7 @@ int vsim_reset(struct vfiosafe_sim *sim)
 		goto out;
 	}
 	sim->memory_locked = true;
-	run_window(sim, next_stalls(sim));
+	run_window(sim, next_kind(sim, false));
 	sim->memory_locked = false;
 	pthread_cond_broadcast(&sim->changed);
 	rc = vsim_fail_once(sim, VFIOSAFE_SIM_CALL_RESET_DONE);
@@ -85,7 +110,7 @@ VFIOSAFE_API void vfiosafe_sim_reset_behind(struct vfiosafe_sim *sim)
 	pthread_mutex_lock(&sim->lock);
 	while (sim->config_locked)
 		pthread_cond_wait(&sim->changed, &sim->lock);
-	run_window(sim, false);
+	run_window(sim, next_kind(sim, true));
 	pthread_cond_broadcast(&sim->changed);
 	pthread_mutex_unlock(&sim->lock);
 }

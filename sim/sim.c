@@ -53,7 +53,7 @@ static int opts_copy(struct vfiosafe_sim_opts *to, const struct vfiosafe_sim_opt
 				return -EINVAL;
 		memcpy(to, from, from->size < sizeof(*to) ? from->size : sizeof(*to));
 	}
-	if ((unsigned int)to->window > VFIOSAFE_SIM_MIXED)
+	if ((unsigned int)to->window > VFIOSAFE_SIM_ALL_KINDS)
 		return -EINVAL;
 	if (to->window_us == 0)
 		to->window_us = DEFAULT_WINDOW_US;
@@ -82,7 +82,22 @@ static int bar_map_memfd(struct vsim_bar *bar, uint64_t len)
 	mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, bar->fd, 0);
 	if (mem == MAP_FAILED)
 		return -errno;
-	bar->mem = mem;
+	bar->mem = bar->mapped = mem;
+	bar->aside = calloc(1, len);
+	return bar->aside ? 0 : -ENOMEM;
+}
+
+/* Room for all pages of the largest BAR; less is a matter of precision only. */
+static int pipe_open(struct vfiosafe_sim *sim)
+{
+	uint64_t len = 0;
+
+	for (int i = 0; i < VSIM_BARS; i++)
+		if (sim->model->bar[i].mappable && sim->model->bar[i].len > len)
+			len = sim->model->bar[i].len;
+	if (pipe2(sim->pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	(void)fcntl(sim->pipe[1], F_SETPIPE_SZ, (int)len);
 	return 0;
 }
 
@@ -110,8 +125,9 @@ static void bars_close(struct vfiosafe_sim *sim)
 
 		if (!sim->model->bar[i].mappable)
 			free(bar->mem);
-		else if (bar->mem)
-			munmap(bar->mem, sim->model->bar[i].len);
+		else if (bar->mapped)
+			munmap(bar->mapped, sim->model->bar[i].len);
+		free(bar->aside);
 		if (bar->fd >= 0)
 			close(bar->fd);
 	}
@@ -125,6 +141,7 @@ static struct vfiosafe_sim *sim_new(const struct vsim_model *model)
 		return NULL;
 	sim->model = model;
 	sim->device_fd = -1;
+	sim->pipe[0] = sim->pipe[1] = -1;
 	sim->stall.uffd = -1;
 	for (int i = 0; i < VSIM_BARS; i++)
 		sim->bar[i].fd = -1;
@@ -139,9 +156,18 @@ static void sim_free(struct vfiosafe_sim *sim)
 	if (sim->device_fd >= 0)
 		close(sim->device_fd);
 	bars_close(sim);
+	for (int i = 0; i < 2; i++)
+		if (sim->pipe[i] >= 0)
+			close(sim->pipe[i]);
 	pthread_cond_destroy(&sim->changed);
 	pthread_mutex_destroy(&sim->lock);
 	free(sim);
+}
+
+static bool may_stall(enum vfiosafe_sim_window window)
+{
+	return window == VFIOSAFE_SIM_STALL || window == VFIOSAFE_SIM_MIXED ||
+	       window == VFIOSAFE_SIM_ALL_KINDS;
 }
 
 static int sim_start(struct vfiosafe_sim *sim)
@@ -151,9 +177,11 @@ static int sim_start(struct vfiosafe_sim *sim)
 	if (rc < 0)
 		return rc;
 	rc = device_fd_open(sim);
+	if (rc == 0)
+		rc = pipe_open(sim);
 	if (rc < 0)
 		return rc;
-	rc = vsim_stall_open(&sim->stall, sim->opts.window != VFIOSAFE_SIM_ALL_ONES);
+	rc = vsim_stall_open(&sim->stall, may_stall(sim->opts.window));
 	if (rc < 0)
 		return rc;
 	vsim_config_init(sim);

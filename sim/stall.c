@@ -135,11 +135,18 @@ void vsim_stall_begin(struct vsim_stall *stall)
 		zap_ours(stall, stall->range[i]);
 }
 
+void vsim_stall_refresh(struct vsim_stall *stall)
+{
+	if (stall->active)
+		return;
+	for (size_t i = 0; i < stall->count; i++)
+		restore_all(stall, stall->range[i]);
+}
+
 void vsim_stall_end(struct vsim_stall *stall)
 {
 	stall->active = false;
-	for (size_t i = 0; i < stall->count; i++)
-		restore_all(stall, stall->range[i]);
+	vsim_stall_refresh(stall);
 }
 
 /* Outside of windows only memory pressure takes entries away. */

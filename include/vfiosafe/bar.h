@@ -14,6 +14,9 @@ VFIOSAFE_BEGIN_DECLS
 /* Flags of vfiosafe_bar_map(). */
 #define VFIOSAFE_BAR_NO_MMAP (1u << 0) /* accessors through the kernel only */
 
+/* Flag of vfiosafe_bar_adopt(): SIGBUS may replace this mapping (fault.h). */
+#define VFIOSAFE_BAR_REPLACE (1u << 1)
+
 /**
  * vfiosafe_bar_map - make a range of a BAR accessible
  * @bar: written on success only; free with vfiosafe_bar_unmap(), or leave it
@@ -38,6 +41,24 @@ VFIOSAFE_BEGIN_DECLS
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
 vfiosafe_bar_map(struct vfiosafe_bar **bar, struct vfiosafe_device *dev,
 		 uint32_t index, uint64_t offset, uint64_t len, uint32_t flags);
+
+/**
+ * vfiosafe_bar_adopt - guard a mapping that somebody else made
+ * @address: where the range is mapped, readable and writable, from the device fd
+ *           (a PMD's own mapping, say); starts a page
+ * @flags: VFIOSAFE_BAR_REPLACE or 0. Without it a fault in the mapping is not
+ *         handled: SIGBUS goes on to the application.
+ *
+ * The other arguments as for vfiosafe_bar_map(). The mapping stays its maker's:
+ * vfiosafe_bar_unmap() and vfiosafe_device_close() leave it in place, mapped to the
+ * device. It must stay until then.
+ *
+ * Return: as vfiosafe_bar_map(); -EINVAL if @address does not start a page.
+ * Context: as vfiosafe_bar_map().
+ */
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int
+vfiosafe_bar_adopt(struct vfiosafe_bar **bar, struct vfiosafe_device *dev, uint32_t index,
+		   uint64_t offset, void *address, uint64_t len, uint32_t flags);
 
 /**
  * vfiosafe_bar_unmap - give a mapping back

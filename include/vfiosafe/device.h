@@ -45,6 +45,9 @@ struct vfiosafe_device_opts {
 	 */
 	bool keep_bus_master_off;
 
+	/* A vfiosafe_wait() that meets FAULT recovers the device itself. */
+	bool recover_on_wait;
+
 	/* The door to the kernel, see sys.h; NULL = the real one. Not copied:
 	 * must outlive the device. */
 	const struct vfiosafe_sys *sys;

@@ -24,6 +24,11 @@
  *                     device's own count of resets is a foreign store
  *                     (struct vfiosafe_sim_counts)
  *
+ * A touch of BAR 0 raises SIGBUS while its memory decode is off (COMMAND), the
+ * device sleeps (D3hot in PMCSR) or is in low power (VFIO_DEVICE_FEATURE). The
+ * registers keep their values meanwhile; only the way from D3hot to D0 is a reset
+ * of the device, and counted as one.
+ *
  * The rest of BAR 0 is memory, cleared by a reset. The device looks at its
  * registers about every 0.1 ms (its clock; a tenth of a core), and is invisible to
  * a thread sanitizer, as hardware is: plain volatile accesses do not race with it.
@@ -59,6 +64,9 @@ enum vfiosafe_sim_window {
 	VFIOSAFE_SIM_ALL_ONES = 0, /* loads give all-ones, stores vanish */
 	VFIOSAFE_SIM_STALL = 1,	   /* blocks, then runs on the reset device */
 	VFIOSAFE_SIM_MIXED = 2,	   /* alternates between the two */
+	VFIOSAFE_SIM_SIGBUS = 3,   /* raises SIGBUS */
+	/* in turn: ones, stalls, SIGBUS; resets behind VFIO do not stall */
+	VFIOSAFE_SIM_ALL_KINDS = 4,
 };
 
 struct vfiosafe_sim_opts {

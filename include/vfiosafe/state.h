@@ -41,6 +41,8 @@ enum vfiosafe_cause {
 	VFIOSAFE_CAUSE_DRIVER,	    /* a callback failed, or returned too late */
 	VFIOSAFE_CAUSE_ACCESS,	    /* the kernel refused an access (EIO) */
 	VFIOSAFE_CAUSE_CLOSED,	    /* vfiosafe_device_close() */
+	VFIOSAFE_CAUSE_STUCK,	    /* a section outlived a forced reset */
+	VFIOSAFE_CAUSE_FAULT,	    /* SIGBUS in a mapped BAR */
 };
 
 #define VFIOSAFE_FOREVER INT64_MAX

@@ -44,6 +44,10 @@ struct vfiosafe_sys {
 	int (*munmap)(void *ctx, void *addr, size_t len);
 	int (*madvise)(void *ctx, void *addr, size_t len, int advice);
 
+	/* an empty anonymous file in memory, and an eventfd; close-on-exec */
+	int (*memfd)(void *ctx, const char *name);
+	int (*eventfd)(void *ctx);
+
 	int (*membarrier)(void *ctx, int command);
 	/* sleeps while *@word == @value, until @deadline_ns; spurious wake-ups
 	 * are allowed; -ETIMEDOUT */

@@ -39,6 +39,7 @@
 #include <vfiosafe/device.h>
 #include <vfiosafe/driver.h>
 #include <vfiosafe/error.h>
+#include <vfiosafe/fault.h>
 #include <vfiosafe/log.h>
 #include <vfiosafe/mmio.h>
 #include <vfiosafe/region.h>

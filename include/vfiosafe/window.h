@@ -25,6 +25,19 @@ VFIOSAFE_BEGIN_DECLS
 
 struct vfiosafe_window;
 
+/* What to do when sections do not end before the deadline. */
+enum vfiosafe_policy {
+	VFIOSAFE_POLICY_ABORT = 0, /* call the window off; nothing is lost */
+	/*
+	 * Reset all the same. Private memory is put under the BARs first, so
+	 * that sections which are still open touch that; they end with an
+	 * error. The BARs come back, and the device becomes LIVE, when they
+	 * have ended; if they do not within the time-out once more: FAULT.
+	 * As ABORT if a mapping was adopted that may not be replaced.
+	 */
+	VFIOSAFE_POLICY_FORCE = 1,
+};
+
 struct vfiosafe_reset_opts {
 	size_t size; /* sizeof(struct vfiosafe_reset_opts) */
 
@@ -34,6 +47,8 @@ struct vfiosafe_reset_opts {
 	 * may sleep uninterruptibly for a minute).
 	 */
 	uint32_t timeout_ms;
+
+	enum vfiosafe_policy policy;
 };
 
 /**

@@ -46,7 +46,7 @@ unsigned int fake_open_fds(struct fake *fake)
 
 	for (int i = 0; i < FAKE_FDS; i++)
 		n += fake->fd[i] != NULL;
-	return n;
+	return n + fake->real_fds;
 }
 
 static int open_path(struct fake *fake, const char *path)
@@ -91,6 +91,9 @@ static int fake_close(void *ctx, int fd)
 	if (file) {
 		fake->fd[fd - FAKE_FD0] = NULL;
 		fake_file_put(fake, file);
+	} else if (fd >= 0 && fd < FAKE_FD0 && fake->real_fds > 0) {
+		fake->real_fds--;
+		vfiosafe_sys_default()->close(NULL, fd);
 	} else {
 		fake->misuse = "close of an fd that is not open";
 		rc = -EBADF;
@@ -161,11 +164,43 @@ static ssize_t fake_pread(void *ctx, int fd, void *buf, size_t len, uint64_t off
 	return rw(ctx, fd, buf, len, offset, false);
 }
 
+static int real_fd(struct fake *fake, int rc, int fd)
+{
+	if (rc == 0 && fd >= 0)
+		fake->real_fds++;
+	return fake_leave(fake, rc < 0 ? rc : fd);
+}
+
+static int fake_memfd(void *ctx, const char *name)
+{
+	int rc = fake_enter(ctx, FAKE_MEMFD, FAKE_ANY);
+
+	return real_fd(ctx, rc, rc < 0 ? -1 : vfiosafe_sys_default()->memfd(NULL, name));
+}
+
+static int fake_eventfd(void *ctx)
+{
+	int rc = fake_enter(ctx, FAKE_EVENTFD, FAKE_ANY);
+
+	return real_fd(ctx, rc, rc < 0 ? -1 : vfiosafe_sys_default()->eventfd(NULL));
+}
+
+static ssize_t real_pwrite(struct fake *fake, int fd, const void *buf, size_t len,
+			   uint64_t offset)
+{
+	int rc = fake_enter(fake, FAKE_PWRITE, offset);
+
+	fake_leave(fake, rc);
+	return rc < 0 ? rc : vfiosafe_sys_default()->pwrite(NULL, fd, buf, len, offset);
+}
+
 static ssize_t fake_pwrite(void *ctx, int fd, const void *buf, size_t len,
 			   uint64_t offset)
 {
 	uint8_t copy[16];
 
+	if (fd >= 0 && fd < FAKE_FD0)
+		return real_pwrite(ctx, fd, buf, len, offset);
 	if (len > sizeof(copy))
 		return -EINVAL;
 	memcpy(copy, buf, len);
@@ -194,4 +229,6 @@ void fake_files_install(struct vfiosafe_sys *sys)
 	sys->pread = fake_pread;
 	sys->pwrite = fake_pwrite;
 	sys->rdev = fake_rdev;
+	sys->memfd = fake_memfd;
+	sys->eventfd = fake_eventfd;
 }

@@ -74,6 +74,7 @@ const char *fake_call_name(enum fake_call call)
 		"open",	  "close",   "dup",	   "ioctl",	 "pread",
 		"pwrite", "rdev",    "readlink",   "dir_entry",	 "mmap",
 		"munmap", "madvise", "membarrier", "futex_wait", "sleep",
+		"memfd",  "eventfd",
 	};
 
 	return call < FAKE_CALLS ? names[call] : "?";

@@ -40,6 +40,8 @@ enum fake_call {
 	FAKE_MEMBARRIER,
 	FAKE_FUTEX_WAIT,
 	FAKE_SLEEP,
+	FAKE_MEMFD,
+	FAKE_EVENTFD,
 	FAKE_CALLS,
 };
 
@@ -170,6 +172,7 @@ struct fake {
 	struct fake_file file[FAKE_FDS];
 	struct fake_file *fd[FAKE_FDS];
 	struct fake_map map[FAKE_MAPS];
+	unsigned int real_fds; /* memfds and eventfds: the SIGBUS handler uses them directly */
 	uint32_t last_ioas;
 	int64_t heap_blocks, heap_bytes; /* at the start */
 };

@@ -77,7 +77,8 @@ int reset_ms(uint32_t ms)
 
 struct vfiosafe_window *window_begin(uint32_t timeout_ms)
 {
-	const struct vfiosafe_reset_opts opts = { sizeof(opts), timeout_ms };
+	const struct vfiosafe_reset_opts opts = { .size = sizeof(opts),
+						  .timeout_ms = timeout_ms };
 	struct vfiosafe_window *win = NULL;
 
 	assert_ok(vfiosafe_window_begin(&win, bench.dev, &opts));
