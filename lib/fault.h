@@ -47,9 +47,15 @@ struct vsf_fault_block {
 extern struct vsf_fault_block vsf_fault_first __attribute__((visibility("hidden")));
 extern uint32_t vsf_fault_inside __attribute__((visibility("hidden")));
 
-/* The disposition before ours; written before ours is installed. */
-extern struct sigaction vsf_sigbus_before __attribute__((visibility("hidden")));
+/*
+ * Ours, and ours in front of one that was installed after ours: two functions, so
+ * that each knows what was before it. Written before ours is installed.
+ */
+#define VSF_SIGBUS_LEVELS 2
+extern struct sigaction vsf_sigbus_before[VSF_SIGBUS_LEVELS]
+	__attribute__((visibility("hidden")));
 void vsf_sigbus_handler(int sig, siginfo_t *info, void *context);
+void vsf_sigbus_handler_again(int sig, siginfo_t *info, void *context);
 
 /* (3); outside of signals too. @len is at most the range's chunk. */
 int vsf_fault_replace(struct vsf_fault_range *range, uintptr_t from, size_t len);

@@ -7,9 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
-#ifdef __SANITIZE_THREAD__
 #include <sys/syscall.h>
-#endif
 #include <unistd.h>
 #include <vfiosafe/fault.h>
 
@@ -18,7 +16,7 @@
 
 struct vsf_fault_block vsf_fault_first;
 uint32_t vsf_fault_inside;
-struct sigaction vsf_sigbus_before;
+struct sigaction vsf_sigbus_before[VSF_SIGBUS_LEVELS];
 
 /* *@start: read once, before unmap can clear it. */
 static struct vsf_fault_range *find(uintptr_t address, uintptr_t *found)
@@ -162,12 +160,30 @@ static bool is_plain(const struct sigaction *action, void (*handler)(int))
 	return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == handler;
 }
 
-void vsf_sigbus_handler(int sig, siginfo_t *info, void *context)
+/* Eight bytes: the kernel reads the set before it refuses the nonsense. */
+static bool is_readable(const void *p)
 {
-	struct sigaction before = vsf_sigbus_before;
+	return syscall(SYS_rt_sigprocmask, ~0, p, NULL, 8) == 0 || errno != EFAULT;
+}
 
-	if (vfiosafe_sigbus_handle(sig, info, context))
-		return;
+/*
+ * DPDK calls what was there before it with one argument (it compares sa_flags with
+ * SA_SIGINFO, and they come back with SA_RESTORER): ours are what the registers held.
+ */
+__attribute__((no_sanitize_address)) static bool is_sound(int sig, const siginfo_t *info)
+{
+	int saved = errno;
+	bool readable = info && (uintptr_t)info % _Alignof(siginfo_t) == 0 &&
+			is_readable(info) && is_readable(&info->si_addr);
+
+	errno = saved;
+	return readable && info->si_signo == sig;
+}
+
+static void pass_on(struct sigaction *level, int sig, siginfo_t *info, void *context)
+{
+	struct sigaction before = *level;
+
 	/* The kernel does not let a fault be ignored, the others it does. */
 	if (is_plain(&before, SIG_IGN) && !comes_back(info))
 		return;
@@ -176,8 +192,28 @@ void vsf_sigbus_handler(int sig, siginfo_t *info, void *context)
 		return;
 	}
 	if (before.sa_flags & SA_RESETHAND) {
-		vsf_sigbus_before.sa_flags &= ~SA_SIGINFO;
-		vsf_sigbus_before.sa_handler = SIG_DFL;
+		level->sa_flags &= ~SA_SIGINFO;
+		level->sa_handler = SIG_DFL;
 	}
 	call_before(&before, sig, info, context);
+}
+
+static void handler(struct sigaction *level, int sig, siginfo_t *info, void *context)
+{
+	siginfo_t unknown = { .si_signo = sig, .si_code = SI_KERNEL };
+
+	if (!is_sound(sig, info))
+		pass_on(level, sig, &unknown, NULL);
+	else if (!vfiosafe_sigbus_handle(sig, info, context))
+		pass_on(level, sig, info, context);
+}
+
+void vsf_sigbus_handler(int sig, siginfo_t *info, void *context)
+{
+	handler(&vsf_sigbus_before[0], sig, info, context);
+}
+
+void vsf_sigbus_handler_again(int sig, siginfo_t *info, void *context)
+{
+	handler(&vsf_sigbus_before[1], sig, info, context);
 }

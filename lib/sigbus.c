@@ -11,45 +11,76 @@
 #include <vfiosafe/fault.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bool installed;
+static int levels; /* how many of ours are installed */
 
-static bool is_ours(const struct sigaction *action)
+/* Which of ours it is; -1: none. */
+static int level_of(const struct sigaction *action)
 {
-	return (action->sa_flags & SA_SIGINFO) &&
-	       action->sa_sigaction == vsf_sigbus_handler;
+	if (!(action->sa_flags & SA_SIGINFO))
+		return -1;
+	if (action->sa_sigaction == vsf_sigbus_handler)
+		return 0;
+	return action->sa_sigaction == vsf_sigbus_handler_again ? 1 : -1;
+}
+
+/* Somebody put back what was there before ours: it is out of the chain. */
+static bool was_removed(const struct sigaction *now)
+{
+	const struct sigaction *before = &vsf_sigbus_before[levels - 1];
+
+	if ((now->sa_flags ^ before->sa_flags) & SA_SIGINFO)
+		return false;
+	return now->sa_flags & SA_SIGINFO ? now->sa_sigaction == before->sa_sigaction
+					  : now->sa_handler == before->sa_handler;
+}
+
+static int put_in_front(const struct sigaction *now)
+{
+	/* On the alternate stack if the thread has one; restarting as before. */
+	struct sigaction ours = { .sa_sigaction = levels ? vsf_sigbus_handler_again
+							 : vsf_sigbus_handler };
+
+	vsf_sigbus_before[levels] = *now;
+	sigemptyset(&ours.sa_mask);
+	ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (now->sa_flags & SA_RESTART);
+	if (sigaction(SIGBUS, &ours, NULL) < 0)
+		return vsf_fail(errno, "sigaction: %s", strerror(errno));
+	levels++;
+	return 0;
 }
 
 static int install(void)
 {
-	/* On the alternate stack if the thread has one; restarting as before. */
-	struct sigaction ours = { .sa_sigaction = vsf_sigbus_handler };
+	struct sigaction now;
 
-	if (installed)
+	if (sigaction(SIGBUS, NULL, &now) < 0)
+		return vsf_fail(errno, "sigaction: %s", strerror(errno));
+	if (level_of(&now) >= 0)
 		return vsf_fail(EALREADY, "the SIGBUS handler is installed already");
-	if (sigaction(SIGBUS, NULL, &vsf_sigbus_before) < 0)
-		return vsf_fail(errno, "sigaction: %s", strerror(errno));
-	sigemptyset(&ours.sa_mask);
-	ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (vsf_sigbus_before.sa_flags & SA_RESTART);
-	if (sigaction(SIGBUS, &ours, NULL) < 0)
-		return vsf_fail(errno, "sigaction: %s", strerror(errno));
-	installed = true;
-	return 0;
+	if (levels && was_removed(&now))
+		levels--;
+	if (levels == VSF_SIGBUS_LEVELS)
+		return vsf_fail(EBUSY, "the SIGBUS handler was put in front of another "
+				       "one already, and one more came after it");
+	return put_in_front(&now);
 }
 
 static int restore(void)
 {
 	struct sigaction now;
+	int level;
 
-	if (!installed)
+	if (!levels)
 		return vsf_fail(ENOENT, "no SIGBUS handler of this library is installed");
 	if (sigaction(SIGBUS, NULL, &now) < 0)
 		return vsf_fail(errno, "sigaction: %s", strerror(errno));
-	if (!is_ours(&now))
+	level = level_of(&now);
+	if (level < 0)
 		return vsf_fail(EBUSY, "another SIGBUS handler was installed after ours and "
 				       "may be chaining to it: restore that one first");
-	if (sigaction(SIGBUS, &vsf_sigbus_before, NULL) < 0)
+	if (sigaction(SIGBUS, &vsf_sigbus_before[level], NULL) < 0)
 		return vsf_fail(errno, "sigaction: %s", strerror(errno));
-	installed = false;
+	levels = level;
 	return 0;
 }
 
@@ -79,13 +110,15 @@ void vsf_sigbus_check_disposition(void)
 	bool ours_expected;
 
 	pthread_mutex_lock(&lock);
-	ours_expected = installed;
+	ours_expected = levels > 0;
 	pthread_mutex_unlock(&lock);
-	if (sigaction(SIGBUS, NULL, &now) < 0 || is_ours(&now))
+	if (sigaction(SIGBUS, NULL, &now) < 0 || level_of(&now) >= 0)
 		return;
 	if (ours_expected)
-		vsf_log(VFIOSAFE_LOG_WARN, "another SIGBUS handler was installed after ours: "
-					   "it must chain, or call vfiosafe_sigbus_handle()");
+		vsf_log(VFIOSAFE_LOG_WARN, "another SIGBUS handler was installed after ours: it "
+					   "must call vfiosafe_sigbus_handle(), or chain with "
+					   "its three arguments, or let the program call "
+					   "vfiosafe_sigbus_install() again");
 	else if (!(now.sa_flags & SA_SIGINFO))
 		vsf_log(VFIOSAFE_LOG_WARN, "SIGBUS in a BAR would kill this process: install "
 					   "a handler that calls vfiosafe_sigbus_handle(), "

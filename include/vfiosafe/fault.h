@@ -51,15 +51,17 @@ VFIOSAFE_API int vfiosafe_sigbus_handle(int sig, void *info, void *context);
  * What it does not handle goes to the disposition that was there before, as that
  * was set up: with one or three arguments, its mask, its flags; by default the
  * process dies as it would have. Handlers installed later should do the same for
- * ours, or call vfiosafe_sigbus_handle().
+ * ours, or call vfiosafe_sigbus_handle(). For one that does not (DPDK's), call this
+ * again: ours goes in front of it too. Once; docs/integrating.md has the cases.
  *
- * Return: 0; -EALREADY if it is installed; other errors of sigaction(2).
+ * Return: 0; -EALREADY if it is in front already; -EBUSY if a handler was installed
+ * after it for the second time; other errors of sigaction(2).
  * Context: any thread; not signal-safe.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_sigbus_install(void);
 
 /**
- * vfiosafe_sigbus_restore - put the former disposition back
+ * vfiosafe_sigbus_restore - put the former disposition back; once per install
  *
  * Return: 0; -EBUSY if somebody installed another handler since: nothing was
  * changed, that one may be chaining to ours; -ENOENT if none is installed.
