@@ -63,7 +63,9 @@ static void with_memory_that_ends(void)
 
 	assert_ptr_not_equal(page, MAP_FAILED);
 	assert_int_equal(mprotect(page + PAGE, PAGE, PROT_NONE), 0);
+	/* The number and the code, but no address. */
 	*(int *)(void *)(page + PAGE - 16) = SIGBUS;
+	*(int *)(void *)(page + PAGE - 16 + offsetof(siginfo_t, si_code)) = BUS_ADRERR;
 	touch_with((siginfo_t *)(void *)(page + PAGE - 16));
 }
 
