@@ -7,7 +7,8 @@
 
 # All in signal-safety(7) but mmap and syscall, which are system calls and no more;
 # the last two are errno and, on i686, the address of the GOT.
-allowed='mmap syscall memcpy memset write sigaction raise pthread_sigmask sigemptyset sigaddset
+allowed='mmap syscall memcpy memset write sigaction raise pthread_sigmask sigemptyset
+sigaddset
 __errno_location _GLOBAL_OFFSET_TABLE_'
 
 reject=
