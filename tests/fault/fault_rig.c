@@ -61,7 +61,8 @@ void rig_open(struct rig *rig, const struct rig_opts *opts)
 	static const struct rig_opts none;
 	struct vfiosafe_sim_opts sim_opts = { .size = sizeof(sim_opts) };
 	struct vfiosafe_device_opts dev_opts = { .size = sizeof(dev_opts) };
-	struct vfiosafe_driver_ops ops = { .size = sizeof(ops), .reinit = reinit,
+	struct vfiosafe_driver_ops ops = { .size = sizeof(ops),
+					   .reinit = reinit,
 					   .lost = lost };
 
 	opts = opts ? opts : &none;
@@ -72,8 +73,8 @@ void rig_open(struct rig *rig, const struct rig_opts *opts)
 	rig->sys = vfiosafe_sim_sys(rig->sim);
 	dev_opts.sys = opts->sys ? opts->sys : rig->sys;
 	dev_opts.recover_on_wait = opts->recover_on_wait;
-	assert_int_equal(vfiosafe_device_from_fd(&rig->dev, vfiosafe_sim_device_fd(rig->sim),
-						 &dev_opts),
+	assert_int_equal(vfiosafe_device_from_fd(
+				 &rig->dev, vfiosafe_sim_device_fd(rig->sim), &dev_opts),
 			 0);
 	if (opts->no_bar)
 		return;
@@ -111,7 +112,8 @@ void rig_config16(const struct rig *rig, uint16_t at, uint16_t clear, uint16_t s
 static void low_power(const struct rig *rig, uint32_t number)
 {
 	struct vfio_device_feature feature = { .argsz = sizeof(feature),
-					       .flags = VFIO_DEVICE_FEATURE_SET | number };
+					       .flags =
+						       VFIO_DEVICE_FEATURE_SET | number };
 
 	(void)rig->sys->ioctl(rig->sys->ctx, vfiosafe_sim_device_fd(rig->sim),
 			      VFIO_DEVICE_FEATURE, &feature);
@@ -177,7 +179,8 @@ void rig_assert_fault(struct rig *rig, enum vfiosafe_cause cause)
 
 	assert_int_equal(vfiosafe_device_state(rig->dev), VFIOSAFE_FAULT);
 	assert_int_equal(vfiosafe_device_cause(rig->dev), cause);
-	assert_int_equal(vfiosafe_read32(&rig->view, VFIOSAFE_SIM_REG_HOLD, &value), -EIO);
+	assert_int_equal(vfiosafe_read32(&rig->view, VFIOSAFE_SIM_REG_HOLD, &value),
+			 -EIO);
 	assert_int_equal(value, 0x1234);
 	assert_int_equal(vfiosafe_write32(&rig->view, VFIOSAFE_SIM_REG_HOLD, 1), -EIO);
 }

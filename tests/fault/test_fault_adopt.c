@@ -151,9 +151,9 @@ static void adopt_refuses_what_is_no_page_or_no_flag(void **state)
 	assert_int_equal(vfiosafe_bar_adopt(&bar, rig.dev, 0, 0, NULL, 0, 0), -EINVAL);
 	assert_int_equal(vfiosafe_bar_adopt(&bar, rig.dev, 0, 0, (char *)mine + 8, 0, 0),
 			 -EINVAL);
-	assert_int_equal(vfiosafe_bar_adopt(&bar, rig.dev, 0, 0, mine, 0,
-					    VFIOSAFE_BAR_NO_MMAP),
-			 -EINVAL);
+	assert_int_equal(
+		vfiosafe_bar_adopt(&bar, rig.dev, 0, 0, mine, 0, VFIOSAFE_BAR_NO_MMAP),
+		-EINVAL);
 	assert_int_equal(vfiosafe_bar_adopt(&bar, rig.dev, 0, 0, mine, 2 * BAR_LEN, 0),
 			 -ERANGE);
 	assert_null(bar);
@@ -194,7 +194,8 @@ static int big_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 	struct vfio_region_info *info = arg;
 	int rc = big_host->ioctl(ctx, fd, request, arg);
 
-	if (rc == 0 && request == VFIO_DEVICE_GET_REGION_INFO && info->index == BIG_INDEX) {
+	if (rc == 0 && request == VFIO_DEVICE_GET_REGION_INFO &&
+	    info->index == BIG_INDEX) {
 		info->size = BIG;
 		info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE |
 			      VFIO_REGION_INFO_FLAG_MMAP;

@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The handler in front of another one: what is not ours gets there as if we had
- * never been. What the process dies of is tried in children.
+ * never been.
  */
-#include "fault_rig.h"
+#include "fault_foreign.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define STACK_LEN 65536
 
-/* A page of the test's own whose file was cut. */
-static uint8_t *foreign;
 static uint8_t stack[STACK_LEN];
 
 /* What the application's handler saw at its last call. */
@@ -28,25 +21,6 @@ static struct {
 	volatile uintptr_t address;
 	volatile bool on_stack, bus_blocked, usr1_blocked;
 } seen;
-
-static uint8_t *foreign_page(void)
-{
-	int fd = memfd_create("foreign", MFD_CLOEXEC);
-	void *page;
-
-	assert_int_equal(ftruncate(fd, PAGE), 0);
-	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	assert_ptr_not_equal(page, MAP_FAILED);
-	assert_int_equal(ftruncate(fd, 0), 0);
-	close(fd);
-	return page;
-}
-
-static void repair_foreign(void)
-{
-	(void)mmap(foreign, PAGE, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-}
 
 static void look(int sig)
 {
@@ -102,11 +76,6 @@ static void unchain(void)
 	rig_restore();
 	assert_int_equal(sigaction(SIGBUS, &cmocka_action, NULL), 0);
 	munmap(foreign, PAGE);
-}
-
-static uint8_t touch_foreign(uint32_t offset)
-{
-	return *(volatile uint8_t *)(foreign + offset);
 }
 
 static void assert_mask_is_empty(void)
@@ -246,138 +215,6 @@ static void a_former_handler_may_jump_out(void **state)
 	unchain();
 }
 
-/* Runs @fn in a child with plain dispositions; how it ended. */
-static int in_child(void (*fn)(void))
-{
-	struct rlimit no_core = { 0, 0 };
-	int status = 0;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		setrlimit(RLIMIT_CORE, &no_core);
-		signal(SIGBUS, SIG_DFL);
-		alarm(30);
-		fn();
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return status;
-}
-
-static void assert_dies_of_sigbus(void (*fn)(void))
-{
-	int status = in_child(fn);
-
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(WTERMSIG(status), SIGBUS);
-}
-
-static void install_or_exit(void)
-{
-	if (vfiosafe_sigbus_install() < 0)
-		_exit(1);
-	foreign = foreign_page();
-}
-
-static void fault_by_default(void)
-{
-	install_or_exit();
-	(void)touch_foreign(0);
-}
-
-static void killed_by_default(void)
-{
-	install_or_exit();
-	kill(getpid(), SIGBUS);
-}
-
-static void raised_by_default(void)
-{
-	install_or_exit();
-	raise(SIGBUS);
-}
-
-/* As the kernel tells of a broken page that nobody has touched: does not come back. */
-static void broken_page(void)
-{
-	siginfo_t info = { .si_signo = SIGBUS, .si_code = BUS_MCEERR_AO };
-
-	if (syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info) < 0)
-		_exit(2);
-}
-
-static void broken_page_by_default(void)
-{
-	install_or_exit();
-	broken_page();
-}
-
-static void by_default_the_process_dies_of_it(void **state)
-{
-	(void)state;
-	assert_dies_of_sigbus(fault_by_default);
-	assert_dies_of_sigbus(killed_by_default);
-	assert_dies_of_sigbus(raised_by_default);
-	assert_dies_of_sigbus(broken_page_by_default);
-}
-
-static void ignore(void)
-{
-	signal(SIGBUS, SIG_IGN);
-	install_or_exit();
-	kill(getpid(), SIGBUS);
-	raise(SIGBUS);
-	broken_page();
-}
-
-static void ignore_and_fault(void)
-{
-	ignore();
-	(void)touch_foreign(0);
-}
-
-static void what_was_ignored_is_ignored_but_not_a_fault(void **state)
-{
-	int status = in_child(ignore);
-
-	(void)state;
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-	assert_dies_of_sigbus(ignore_and_fault);
-}
-
-static void reset_hand(void)
-{
-	struct sigaction action = { .sa_handler = one_argument, .sa_flags = SA_RESETHAND };
-
-	sigaction(SIGBUS, &action, NULL);
-	install_or_exit();
-	(void)touch_foreign(0);
-	if (seen.calls != 1)
-		_exit(3);
-}
-
-static void reset_hand_and_again(void)
-{
-	reset_hand();
-	munmap(foreign, PAGE);
-	foreign = foreign_page();
-	(void)touch_foreign(0);
-}
-
-static void a_handler_for_one_time_is_called_once(void **state)
-{
-	int status;
-
-	(void)state;
-	seen.calls = 0;
-	status = in_child(reset_hand);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-	assert_dies_of_sigbus(reset_hand_and_again);
-}
-
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(a_foreign_fault_reaches_the_former_handler_unchanged),
 	cmocka_unit_test(a_former_handler_with_one_argument_is_called_with_one),
@@ -386,9 +223,6 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(an_alternate_stack_is_used),
 	cmocka_unit_test(our_faults_do_not_reach_the_former_handler),
 	cmocka_unit_test(a_former_handler_may_jump_out),
-	cmocka_unit_test(by_default_the_process_dies_of_it),
-	cmocka_unit_test(what_was_ignored_is_ignored_but_not_a_fault),
-	cmocka_unit_test(a_handler_for_one_time_is_called_once),
 };
 
 int main(void)

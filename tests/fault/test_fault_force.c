@@ -75,7 +75,8 @@ static void start_reset(struct resetter *r, struct rig *rig, uint32_t timeout_ms
 {
 	*r = (struct resetter){
 		.rig = rig,
-		.opts = { .size = sizeof(r->opts), .timeout_ms = timeout_ms,
+		.opts = { .size = sizeof(r->opts),
+			  .timeout_ms = timeout_ms,
 			  .policy = VFIOSAFE_POLICY_FORCE },
 	};
 	assert_int_equal(pthread_create(&r->thread, NULL, reset_by_force, r), 0);
@@ -238,8 +239,9 @@ static void a_mapping_that_may_not_be_replaced_forbids_force(void **state)
 	(void)state;
 	rig_install();
 	rig_open(&rig, NULL);
-	assert_int_equal(rig.sys->mmap(rig.sys->ctx, &mine, BAR_LEN, PROT_READ | PROT_WRITE,
-				       MAP_SHARED, vfiosafe_sim_device_fd(rig.sim), 0),
+	assert_int_equal(rig.sys->mmap(rig.sys->ctx, &mine, BAR_LEN,
+				       PROT_READ | PROT_WRITE, MAP_SHARED,
+				       vfiosafe_sim_device_fd(rig.sim), 0),
 			 0);
 	assert_int_equal(vfiosafe_bar_adopt(&adopted, rig.dev, 0, 0, mine, 0, 0), 0);
 	straggle(&s, &rig);

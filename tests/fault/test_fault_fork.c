@@ -200,7 +200,8 @@ static void a_child_of_a_crowd_that_faults_can_close(void **state)
 	rig_open(&rig, &opts);
 	crowd.rig = &rig;
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(pthread_create(&crowd.thread[i], NULL, fault_on, &crowd), 0);
+		assert_int_equal(pthread_create(&crowd.thread[i], NULL, fault_on, &crowd),
+				 0);
 	for (int i = 0; i < 60; i++) {
 		rig_away(&rig, i % WAYS);
 		assert_child_is_content(everything_is_refused, &rig);
@@ -241,8 +242,9 @@ static void a_child_that_keeps_a_mapping_keeps_it_to_itself(void **state)
 	(void)state;
 	rig_install();
 	rig_open(&rig, &no_bar);
-	assert_int_equal(rig.sys->mmap(rig.sys->ctx, &mine, BAR_LEN, PROT_READ | PROT_WRITE,
-				       MAP_SHARED, vfiosafe_sim_device_fd(rig.sim), 0),
+	assert_int_equal(rig.sys->mmap(rig.sys->ctx, &mine, BAR_LEN,
+				       PROT_READ | PROT_WRITE, MAP_SHARED,
+				       vfiosafe_sim_device_fd(rig.sim), 0),
 			 0);
 	assert_int_equal(vfiosafe_bar_adopt(&rig.bar, rig.dev, 0, 0, mine, 0,
 					    VFIOSAFE_BAR_REPLACE),

@@ -38,7 +38,8 @@ static void a_guarded_access_that_faults_leaves_its_value_alone(void **state)
 	rig_install();
 	rig_open(&rig, NULL);
 	rig_away(&rig, DECODE_OFF);
-	assert_int_equal(vfiosafe_read64(&rig.view, VFIOSAFE_SIM_REG_HOLD64, &value), -EIO);
+	assert_int_equal(vfiosafe_read64(&rig.view, VFIOSAFE_SIM_REG_HOLD64, &value),
+			 -EIO);
 	assert_true(value == 0x4321);
 	rig_assert_fault(&rig, VFIOSAFE_CAUSE_FAULT);
 	rig_close(&rig);
@@ -139,7 +140,8 @@ static void threads_that_fault_at_once_are_one_fault(void **state)
 		rig_open(&rig, NULL);
 		for (uint32_t i = 0; i < THREADS; i++) {
 			/* Some share a page, some a chunk of their own. */
-			toucher[i] = (struct toucher){ .rig = &rig, .start = &start,
+			toucher[i] = (struct toucher){ .rig = &rig,
+						       .start = &start,
 						       .offset = i / 2 * PAGE };
 			assert_int_equal(pthread_create(&toucher[i].thread, NULL,
 							touch_in_section, &toucher[i]),

@@ -72,9 +72,9 @@ static void open_armed(struct vfiosafe_sys *sys)
 	host = rig.sys;
 	*sys = *host;
 	sys->mmap = armed_mmap;
-	assert_int_equal(vfiosafe_device_from_fd(&rig.dev, vfiosafe_sim_device_fd(rig.sim),
-						 &opts),
-			 0);
+	assert_int_equal(
+		vfiosafe_device_from_fd(&rig.dev, vfiosafe_sim_device_fd(rig.sim), &opts),
+		0);
 	assert_int_equal(vfiosafe_bar_map(&rig.bar, rig.dev, 0, 0, 0, 0), 0);
 	assert_int_equal(vfiosafe_bar_map(&first, rig.dev, 0, 3 * PAGE, PAGE, 0), 0);
 }

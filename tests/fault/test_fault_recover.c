@@ -183,8 +183,8 @@ static void open_refusing(struct rig *rig, struct vfiosafe_sys *sys)
 	*sys = *rig->sys;
 	sys->mmap = refusing_mmap;
 	sys->madvise = refusing_madvise;
-	assert_int_equal(vfiosafe_device_from_fd(&rig->dev, vfiosafe_sim_device_fd(rig->sim),
-						 &opts),
+	assert_int_equal(vfiosafe_device_from_fd(&rig->dev,
+						 vfiosafe_sim_device_fd(rig->sim), &opts),
 			 0);
 	assert_int_equal(vfiosafe_bar_map(&rig->bar, rig->dev, 0, 0, 0, 0), 0);
 	assert_int_equal(vfiosafe_bar_view(rig->bar, &rig->view), 0);

@@ -149,7 +149,9 @@ static void it_is_back_only_when_nothing_keeps_it_away(void **state)
 	(void)state;
 	raw_open(&raw, NULL);
 	for (enum way way = 0; way < WAYS; way++)
-		rig_away(&raw.rig, way == D3HOT ? LOW_POWER : way == LOW_POWER ? D3HOT : way);
+		rig_away(&raw.rig, way == D3HOT	      ? LOW_POWER
+				   : way == LOW_POWER ? D3HOT
+						      : way);
 	for (enum way way = 0; way < WAYS; way++) {
 		assert_true(load_faults(reg(&raw, 0)));
 		rig_back(&raw.rig, way);
@@ -162,8 +164,8 @@ static int raw_reset(const struct raw *raw)
 {
 	const struct vfiosafe_sys *sys = raw->rig.sys;
 
-	return sys->ioctl(sys->ctx, vfiosafe_sim_device_fd(raw->rig.sim), VFIO_DEVICE_RESET,
-			  NULL);
+	return sys->ioctl(sys->ctx, vfiosafe_sim_device_fd(raw->rig.sim),
+			  VFIO_DEVICE_RESET, NULL);
 }
 
 static void a_reset_ends_d3hot_only(void **state)
@@ -180,7 +182,8 @@ static void a_reset_ends_d3hot_only(void **state)
 		assert_int_equal(raw_reset(&raw), 0);
 		assert_int_equal(load_faults(reg(&raw, 0)), way != D3HOT);
 		/* Out of D3hot it loses its state once more. */
-		assert_int_equal(rig_counts(&raw.rig).resets, resets + 1 + (way == D3HOT));
+		assert_int_equal(rig_counts(&raw.rig).resets,
+				 resets + 1 + (way == D3HOT));
 		rig_back(&raw.rig, way);
 		assert_int_equal(*reg(&raw, VFIOSAFE_SIM_REG_HOLD), 0);
 	}
@@ -256,7 +259,8 @@ static void a_store_that_did_not_fault_is_kept(void **state)
 		uint64_t at_begin = *storer.word;
 		pthread_t thread;
 
-		assert_int_equal(pthread_create(&thread, NULL, store_until_fault, &storer), 0);
+		assert_int_equal(
+			pthread_create(&thread, NULL, store_until_fault, &storer), 0);
 		until(__atomic_load_n(storer.word, __ATOMIC_RELAXED) != at_begin);
 		rig_away(&raw.rig, i & 1 ? DECODE_OFF : LOW_POWER);
 		assert_int_equal(pthread_join(thread, NULL), 0);

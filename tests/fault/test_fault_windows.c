@@ -157,8 +157,8 @@ static void bars_come_and_go_while_handlers_run(void **state)
 							  i % 16 * PAGE, PAGE, 0),
 					 0);
 		for (int i = 0; i < BARS; i++)
-			assert_int_equal(vfiosafe_bar_unmap(bar[(i * 7 + 3) % BARS], 20000),
-					 0);
+			assert_int_equal(
+				vfiosafe_bar_unmap(bar[(i * 7 + 3) % BARS], 20000), 0);
 	}
 	crowd_stop(&crowd, thread, 3);
 	assert_int_equal(vsf_fault_inside, 0);

@@ -190,7 +190,8 @@ static void *work(void *arg)
 		}
 		w->refused++;
 		if (rc == -EIO || rc == -EAGAIN || rc == -ESTALE)
-			rc = vfiosafe_wait(w->storm->rig.dev, vfiosafe_deadline_in_ms(60000));
+			rc = vfiosafe_wait(w->storm->rig.dev,
+					   vfiosafe_deadline_in_ms(60000));
 		/* A recovery in which the BAR went away once more: FAULT again. */
 		if (rc < 0 && rc != -EIO)
 			w->unexpected = rc;
@@ -249,7 +250,8 @@ static void no_fault_leaks_lies_or_hangs(void **state)
 	for (uint32_t i = 0; i < WORKERS; i++) {
 		worker[i].storm = &storm;
 		worker[i].seed = i * 77 + 1;
-		assert_int_equal(pthread_create(&worker[i].thread, NULL, work, &worker[i]), 0);
+		assert_int_equal(
+			pthread_create(&worker[i].thread, NULL, work, &worker[i]), 0);
 	}
 	for (int i = 0; i < WORKERS; i++)
 		pthread_join(worker[i].thread, NULL);
