@@ -123,9 +123,8 @@ int vsf_bar_map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area)
 }
 
 /*
- * In a forked child a handler may be counted that does not exist: nothing is
- * waited for, and who is alone cannot be met. An adopted mapping goes back to its
- * maker as it was made; how it fares then is the maker's business.
+ * In a forked child a handler may be counted that does not exist: it is not waited
+ * for. An adopted mapping goes back to its maker as it was made.
  */
 static void unwatch_all(struct vfiosafe_bar *bar)
 {

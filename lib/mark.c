@@ -7,12 +7,22 @@
 #include "log.h"
 #include "window.h"
 
+/* Was it the gate, and a recovery has opened it again since it was looked at? */
+static bool is_over(const struct vfiosafe_device *dev, enum vfiosafe_cause cause)
+{
+	return cause == VFIOSAFE_CAUSE_FAULT && vsf_gate_state(dev) != VFIOSAFE_FAULT;
+}
+
 void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 		      const char *why)
 {
 	bool faulted = false;
 
 	pthread_mutex_lock(&dev->lock);
+	if (is_over(dev, cause)) {
+		pthread_mutex_unlock(&dev->lock);
+		return;
+	}
 	switch (vsf_device_state(dev)) {
 	case VFIOSAFE_LIVE:
 		faulted = vsf_words_move(dev->words, dev->sys, VFIOSAFE_LIVE,
