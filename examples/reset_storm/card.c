@@ -9,7 +9,10 @@
 #include <linux/vfio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "guarded.h"
+
+#define FAULT_MS 60000
 
 /* In the callback no other thread is in; before LIVE none gets in. */
 static int card_reinit(struct vfiosafe_device *dev, void *ctx)
@@ -41,6 +44,10 @@ static int card_start(struct card *card)
 	int rc;
 
 	card->dev = device->dev;
+	/* A program that has a SIGBUS handler calls vfiosafe_sigbus_handle() in it. */
+	rc = vfiosafe_sigbus_install();
+	if (rc < 0)
+		return rc;
 	rc = vfiosafe_bar_map(&card->bar, card->dev, device->model->bar, 0, 0, 0);
 	if (rc < 0)
 		return rc;
@@ -74,6 +81,14 @@ static int bystander_reset(struct card *card)
 	return vfiosafe_recover(card->dev, NULL);
 }
 
+static void count_recovered(const struct card *card, uint64_t before)
+{
+	if (vfiosafe_device_state(card->dev) == VFIOSAFE_LIVE &&
+	    vfiosafe_device_generation(card->dev) == before + 1 &&
+	    vfiosafe_bar_address(card->bar) == card->address)
+		storm_count(&card->storm->tally->recovered, 1);
+}
+
 static int guarded_window(struct storm *storm)
 {
 	struct card *card = storm->driver;
@@ -87,10 +102,46 @@ static int guarded_window(struct storm *storm)
 	if (rc < 0)
 		return storm_fail(storm, rc, "reset: %s", vfiosafe_error_text());
 	storm_count(&storm->tally->windows, 1);
-	if (vfiosafe_device_state(card->dev) == VFIOSAFE_LIVE &&
-	    vfiosafe_device_generation(card->dev) == before + 1 &&
-	    vfiosafe_bar_address(card->bar) == card->address)
-		storm_count(&storm->tally->recovered, 1);
+	count_recovered(card, before);
+	return 0;
+}
+
+/* Until a thread met the SIGBUS: readers and the writer see -EIO, and wait. */
+static int await_fault(const struct card *card)
+{
+	const struct timespec time = { .tv_nsec = 50000 };
+	int64_t deadline = vfiosafe_deadline_in_ms(FAULT_MS);
+
+	while (vfiosafe_device_state(card->dev) != VFIOSAFE_FAULT) {
+		if (storm_now_ns() > deadline)
+			return -ETIMEDOUT;
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+	}
+	return 0;
+}
+
+/*
+ * Nobody tells the library. That is no gap in what it promises, nor in how values
+ * are judged: registers keep their values without decode, so that what is read
+ * before and after is right, and in between nothing can be read. Only the recovery
+ * resets the device, and begins the next generation.
+ */
+static int guarded_fault(struct storm *storm)
+{
+	struct card *card = storm->driver;
+	uint64_t before = vfiosafe_device_generation(card->dev);
+	int rc = storm_decode(&storm->device, card->bystander_fd, false);
+
+	if (rc == 0)
+		rc = await_fault(card);
+	if (rc == 0)
+		rc = storm_decode(&storm->device, card->bystander_fd, true);
+	if (rc < 0)
+		return storm_fail(storm, rc, "memory decode: %s", strerror(-rc));
+	rc = vfiosafe_recover(card->dev, NULL);
+	if (rc < 0)
+		return storm_fail(storm, rc, "recover: %s", vfiosafe_error_text());
+	count_recovered(card, before);
 	return 0;
 }
 
@@ -127,6 +178,7 @@ const struct storm_side storm_guarded = {
 	.name = "guarded",
 	.start = guarded_start,
 	.window = guarded_window,
+	.fault = guarded_fault,
 	.read = guarded_read,
 	.write = guarded_write,
 	.finish = guarded_finish,

@@ -7,6 +7,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <linux/vfio.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +49,27 @@ static const struct storm_model models[] = {
 	},
 };
 
+/*
+ * Registers are shared by nature: several threads touch them without a lock, and
+ * what is mapped there changes under them. A thread sanitizer is told so.
+ */
+#define HARDWARE __attribute__((no_sanitize("thread")))
+
+HARDWARE uint32_t storm_load32(const volatile uint8_t *regs, uint32_t offset)
+{
+	return le32toh(*(const volatile uint32_t *)(regs + offset));
+}
+
+HARDWARE void storm_store32(volatile uint8_t *regs, uint32_t offset, uint32_t value)
+{
+	*(volatile uint32_t *)(regs + offset) = htole32(value);
+}
+
+HARDWARE void storm_store64(volatile uint8_t *regs, uint32_t offset, uint64_t value)
+{
+	*(volatile uint64_t *)(regs + offset) = htole64(value);
+}
+
 int storm_region(const struct storm_device *device, uint32_t index, uint64_t *offset,
 		 uint64_t *len)
 {
@@ -59,6 +81,28 @@ int storm_region(const struct storm_device *device, uint32_t index, uint64_t *of
 		return rc;
 	*offset = info.offset;
 	*len = info.size;
+	return 0;
+}
+
+int storm_decode(const struct storm_device *device, int fd, bool on)
+{
+	const struct vfiosafe_sys *sys = device->sys;
+	uint64_t offset, len;
+	uint16_t command;
+	int rc = storm_region(device, VFIO_PCI_CONFIG_REGION_INDEX, &offset, &len);
+
+	if (rc < 0)
+		return rc;
+	offset += PCI_COMMAND;
+	if (sys->pread(sys->ctx, fd, &command, sizeof(command), offset) !=
+	    sizeof(command))
+		return -EIO;
+	command &= (uint16_t)~htole16(PCI_COMMAND_MEMORY);
+	if (on)
+		command |= htole16(PCI_COMMAND_MEMORY);
+	if (sys->pwrite(sys->ctx, fd, &command, sizeof(command), offset) !=
+	    sizeof(command))
+		return -EIO;
 	return 0;
 }
 

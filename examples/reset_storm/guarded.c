@@ -6,7 +6,6 @@
  *   read_in_sections  the same in sections, with the view and state of the card
  *   guarded_write     stores that must not land in another generation
  */
-#include <endian.h>
 #include <errno.h>
 #include <sched.h>
 #include "guarded.h"
@@ -112,7 +111,10 @@ static int read_singly(struct card *card, struct storm_hand *hand)
 	return 0;
 }
 
-/* Nothing is used before the section has ended well. */
+/*
+ * Nothing is used before the section has ended well: what a SIGBUS left to be read
+ * is no value either.
+ */
 static int read_in_section(struct card *card, struct storm_hand *hand)
 {
 	uint32_t hold = card->storm->device.model->hold, expected = 0;
@@ -122,10 +124,10 @@ static int read_in_section(struct card *card, struct storm_hand *hand)
 	int rc = vfiosafe_begin(&card->regs, &sec);
 
 	if (rc == 0) {
-		volatile uint8_t *regs = vfiosafe_ptr(&sec);
+		const volatile uint8_t *regs = vfiosafe_ptr(&sec);
 
 		for (unsigned int i = 0; i < SECTION_READS; i++)
-			value[i] = le32toh(*(volatile uint32_t *)(regs + hold));
+			value[i] = storm_load32(regs, hold);
 		expected = card->programmed;
 		rc = vfiosafe_end(&sec);
 	}
@@ -180,7 +182,7 @@ static void log_store(const struct card *card, volatile uint8_t *regs, uint64_t 
 	uint64_t resets = (card->generation - 1) *
 			  (storm->options->method == STORM_BYSTANDER ? 2 : 1);
 
-	*(volatile uint64_t *)(regs + slot) = htole64(storm_log_value(resets, n));
+	storm_store64(regs, slot, storm_log_value(resets, n));
 }
 
 static int store_logged(struct card *card, uint64_t n)
@@ -204,12 +206,9 @@ static int store_and_look(struct card *card, struct storm_hand *hand, uint64_t n
 
 	if (rc < 0)
 		return rc;
-	volatile uint32_t *reg =
-		(volatile uint32_t *)((volatile uint8_t *)vfiosafe_ptr(&sec) +
-				      model->store);
 	value = storm_store_value(model, card->generation, n);
-	*reg = htole32(value);
-	back = le32toh(*reg);
+	storm_store32(vfiosafe_ptr(&sec), model->store, value);
+	back = storm_load32(vfiosafe_ptr(&sec), model->store);
 	rc = vfiosafe_end(&sec);
 	if (rc == 0)
 		judge(card, hand, back, value, since);

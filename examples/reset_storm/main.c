@@ -21,7 +21,10 @@ static const char usage[] =
 	"  --door cdev|group    how a real device is opened; default: what is there\n"
 	"  --method reset       the reset is made by who drives the device (default)\n"
 	"           bystander   by another holder of the fd, who tells of it afterwards\n"
+	"           decode      no reset: he turns memory decode off and on (SIGBUS)\n"
 	"  --windows N          resets, at least; default 1000, real devices 100\n"
+	"  --decode-every N     one window in N turns memory decode off and on instead;\n"
+	"                       0: none; default 50, real devices 0\n"
 	"  --reads N            values read, at least; default 1000000, real devices 1\n"
 	"  --readers N          threads that read; default 2\n"
 	"  --gap-us N           mean time between resets; default 100, real devices "
@@ -70,6 +73,7 @@ enum option_key {
 	KEY_DOOR,
 	KEY_METHOD,
 	KEY_WINDOWS,
+	KEY_DECODE_EVERY,
 	KEY_READS,
 	KEY_READERS,
 	KEY_GAP,
@@ -88,6 +92,7 @@ static const struct option long_options[] = {
 	{ "door", required_argument, NULL, KEY_DOOR },
 	{ "method", required_argument, NULL, KEY_METHOD },
 	{ "windows", required_argument, NULL, KEY_WINDOWS },
+	{ "decode-every", required_argument, NULL, KEY_DECODE_EVERY },
 	{ "reads", required_argument, NULL, KEY_READS },
 	{ "readers", required_argument, NULL, KEY_READERS },
 	{ "gap-us", required_argument, NULL, KEY_GAP },
@@ -107,6 +112,9 @@ static void take_number(struct storm_options *options, int key, const char *name
 	switch (key) {
 	case KEY_WINDOWS:
 		options->windows = number(name, optarg, 1, UINT32_MAX);
+		break;
+	case KEY_DECODE_EVERY:
+		options->decode_every = (uint32_t)number(name, optarg, 0, 1000000);
 		break;
 	case KEY_READS:
 		options->reads = number(name, optarg, 0, UNSET - 1);
@@ -129,7 +137,7 @@ static void take_number(struct storm_options *options, int key, const char *name
 static void take_option(struct storm_options *options, int key, const char *name)
 {
 	static const char *const doors[] = { "auto", "cdev", "group", NULL };
-	static const char *const methods[] = { "reset", "bystander", NULL };
+	static const char *const methods[] = { "reset", "bystander", "decode", NULL };
 	static const char *const windows[] = { "all-ones", "stall", "mixed", NULL };
 
 	switch (key) {
@@ -173,6 +181,11 @@ static void set_defaults(struct storm_options *options)
 	options->sim = strncmp(options->device, "sim:", 4) == 0;
 	if (options->windows == UNSET)
 		options->windows = options->sim ? 1000 : 100;
+	if (options->method == STORM_DECODE)
+		options->decode_every = 1;
+	else if (options->decode_every == UINT32_MAX)
+		options->decode_every =
+			options->sim && options->method == STORM_RESET ? 50 : 0;
 	if (options->reads == UNSET)
 		options->reads = options->sim ? 1000000 : 1;
 	if (options->gap_us == UINT32_MAX)
@@ -188,6 +201,7 @@ static void parse(struct storm_options *options, int argc, char **argv)
 		.windows = UNSET,
 		.reads = UNSET,
 		.readers = 2,
+		.decode_every = UINT32_MAX,
 		.gap_us = UINT32_MAX,
 		.sim_window = VFIOSAFE_SIM_MIXED,
 		.seed = 1,

@@ -3,19 +3,13 @@
  * raw.c - the storm by hand: the BAR mapped, registers read and written by plain
  * volatile pointers, the device reset by the ioctl. libvfiosafe only opened it.
  */
-#include <endian.h>
 #include <errno.h>
 #include <linux/vfio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include "storm.h"
-
-/*
- * Registers are shared by nature: several threads touch them without a lock. A
- * thread sanitizer is told so.
- */
-#define HARDWARE __attribute__((no_sanitize("thread"), noinline))
 
 struct raw_driver {
 	volatile uint8_t *regs;
@@ -23,23 +17,6 @@ struct raw_driver {
 	int reset_fd;	     /* the device's, or a duplicate: the bystander's */
 	uint64_t generation; /* atomic; how often the driver has programmed the device */
 };
-
-static HARDWARE uint32_t load32(const struct raw_driver *drv, uint32_t offset)
-{
-	return le32toh(*(volatile uint32_t *)(drv->regs + offset));
-}
-
-static HARDWARE void store32(const struct raw_driver *drv, uint32_t offset,
-			     uint32_t value)
-{
-	*(volatile uint32_t *)(drv->regs + offset) = htole32(value);
-}
-
-static HARDWARE void store64(const struct raw_driver *drv, uint32_t offset,
-			     uint64_t value)
-{
-	*(volatile uint64_t *)(drv->regs + offset) = htole64(value);
-}
 
 static uint64_t generation(const struct raw_driver *drv)
 {
@@ -55,8 +32,8 @@ static void program(struct storm *storm)
 
 	__atomic_store_n(&drv->generation, next, __ATOMIC_RELEASE);
 	if (model->hold_clear)
-		store32(drv, model->hold_clear, UINT32_MAX);
-	store32(drv, model->hold, storm_hold_value(next));
+		storm_store32(drv->regs, model->hold_clear, UINT32_MAX);
+	storm_store32(drv->regs, model->hold, storm_hold_value(next));
 }
 
 static int map_bar(struct storm *storm)
@@ -87,7 +64,7 @@ static int raw_start(struct storm *storm)
 		return storm_fail(storm, -ENOMEM, "out of memory");
 	storm->driver = drv;
 	drv->reset_fd = vfiosafe_device_fd(storm->device.dev);
-	if (storm->options->method == STORM_BYSTANDER)
+	if (storm->options->method != STORM_RESET)
 		drv->reset_fd = sys->dup(sys->ctx, drv->reset_fd);
 	if (drv->reset_fd < 0)
 		return storm_fail(storm, drv->reset_fd, "dup failed");
@@ -124,12 +101,25 @@ static int raw_window(struct storm *storm)
 		return storm_fail(storm, rc, "VFIO_DEVICE_RESET: %s", strerror(-rc));
 	storm_count(&storm->tally->windows, 1);
 	/* Not cleared: a store of before the reset came after it. */
-	if (!model->log && load32(drv, model->store))
+	if (!model->log && storm_load32(drv->regs, model->store))
 		storm_count(&storm->tally->hand[0].foreign, 1);
 	program(storm);
-	if (load32(drv, model->hold) == storm_hold_value(generation(drv)))
+	if (storm_load32(drv->regs, model->hold) == storm_hold_value(generation(drv)))
 		storm_count(&storm->tally->recovered, 1);
 	return 0;
+}
+
+/* The first thread that touches the BAR now ends this process. */
+static int raw_fault(struct storm *storm)
+{
+	const struct timespec time = { .tv_sec = 60 };
+	const struct raw_driver *drv = storm->driver;
+	int rc = storm_decode(&storm->device, drv->reset_fd, false);
+
+	if (rc < 0)
+		return storm_fail(storm, rc, "memory decode off: %s", strerror(-rc));
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+	return storm_fail(storm, -ETIMEDOUT, "nobody missed the BAR in a minute");
 }
 
 /* Right is what the driver programmed before or during the load. */
@@ -158,7 +148,7 @@ static void raw_read(struct storm *storm, struct storm_hand *hand, unsigned int 
 			uint32_t value;
 
 			storm_access_begin(&burst);
-			value = load32(drv, hold);
+			value = storm_load32(drv->regs, hold);
 			storm_access_end(&burst);
 			judge(hand, value, before, generation(drv));
 		}
@@ -173,8 +163,8 @@ static void store_and_look(struct storm *storm, struct storm_hand *hand, uint64_
 	const struct storm_model *model = storm->device.model;
 	uint32_t value = storm_store_value(model, generation(drv), n), back;
 
-	store32(drv, model->store, value);
-	back = load32(drv, model->store);
+	storm_store32(drv->regs, model->store, value);
+	back = storm_load32(drv->regs, model->store);
 	storm_count(&hand->reads, 1);
 	if (back != value)
 		storm_count_wrong(hand, back);
@@ -187,8 +177,8 @@ static void raw_write(struct storm *storm, struct storm_hand *hand)
 
 	for (uint64_t n = 0; !storm_stopped(storm); n++) {
 		if (model->log)
-			store64(drv, storm_log_slot(model, n),
-				storm_log_value(generation(drv) - 1, n));
+			storm_store64(drv->regs, storm_log_slot(model, n),
+				      storm_log_value(generation(drv) - 1, n));
 		else
 			store_and_look(storm, hand, n);
 		storm_count(&hand->stores, 1);
@@ -199,6 +189,7 @@ const struct storm_side storm_raw = {
 	.name = "raw",
 	.start = raw_start,
 	.window = raw_window,
+	.fault = raw_fault,
 	.read = raw_read,
 	.write = raw_write,
 	.finish = raw_finish,

@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * storm.c - one storm in a process of its own: threads, pace, end.
- *
- * The child has no SIGBUS handler. If it dies by one, what it had counted is kept
- * in memory that it shares with its parent.
+ * storm.c - one storm: threads, pace, end.
  */
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "storm.h"
-
-#define PROGRESS_NS 200000000
 
 struct worker {
 	struct storm *storm;
@@ -90,6 +79,7 @@ void storm_sum(const struct storm_tally *tally, struct storm_result *result)
 	for (size_t i = 0; i < sizeof(tally->hand) / sizeof(tally->hand[0]); i++)
 		add_hand(&result->sum, &tally->hand[i]);
 	result->windows = get(&tally->windows);
+	result->sigbus_windows = get(&tally->sigbus_windows);
 	result->recovered = get(&tally->recovered);
 	result->door = tally->door;
 	memcpy(result->model, tally->model, sizeof(result->model));
@@ -117,22 +107,49 @@ static void pace(const struct storm_options *options, unsigned int *random)
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
 }
 
-static bool is_enough(const struct storm *storm)
+bool storm_is_enough(const struct storm_options *options, const struct storm_tally *tally)
 {
 	struct storm_result now;
 
-	storm_sum(storm->tally, &now);
-	return now.windows >= storm->options->windows &&
-	       now.sum.reads >= storm->options->reads;
+	storm_sum(tally, &now);
+	return now.windows >= options->windows && now.sum.reads >= options->reads;
+}
+
+/* What the device itself has noted since it was asked last. */
+static void ask_device(struct storm *storm)
+{
+	struct vfiosafe_sim_counts counts;
+
+	if (!storm->device.sim)
+		return;
+	vfiosafe_sim_counts(storm->device.sim, &counts);
+	storm_count(&storm->tally->hand[0].foreign, counts.foreign_stores - storm->noted);
+	storm->noted = counts.foreign_stores;
+}
+
+static bool takes_bar_away(const struct storm *storm)
+{
+	uint32_t every = storm->options->decode_every;
+
+	return every && (storm->tally->windows + storm->options->seed) % every == 0;
+}
+
+static int one_window(struct storm *storm, const struct storm_side *side)
+{
+	if (!takes_bar_away(storm))
+		return side->window(storm);
+	/* First, as it may be the end of this process, and of its simulation. */
+	ask_device(storm);
+	storm_count(&storm->tally->sigbus_windows, 1);
+	storm_count(&storm->tally->windows, 1);
+	return side->fault(storm);
 }
 
 static void blow(struct storm *storm, const struct storm_side *side)
 {
-	unsigned int random = (unsigned int)storm->options->seed;
-
-	while (!storm_stopped(storm) && !is_enough(storm)) {
-		pace(storm->options, &random);
-		if (side->window(storm) < 0)
+	while (!storm_stopped(storm) && !storm_is_enough(storm->options, storm->tally)) {
+		pace(storm->options, &storm->tally->random);
+		if (one_window(storm, side) < 0)
 			break;
 	}
 	__atomic_store_n(&storm->stop, true, __ATOMIC_RELAXED);
@@ -160,19 +177,8 @@ static void run_threads(struct storm *storm, const struct storm_side *side)
 		pthread_join(worker[i].thread, NULL);
 }
 
-/* What the device itself has noted. */
-static void ask_device(struct storm *storm)
-{
-	struct vfiosafe_sim_counts counts;
-
-	if (!storm->device.sim)
-		return;
-	vfiosafe_sim_counts(storm->device.sim, &counts);
-	storm_count(&storm->tally->hand[0].foreign, counts.foreign_stores);
-}
-
-static void run_here(const struct storm_options *options, const struct storm_side *side,
-		     struct storm_tally *tally)
+void storm_run_here(const struct storm_options *options, const struct storm_side *side,
+		    struct storm_tally *tally)
 {
 	struct storm storm = { .options = options, .tally = tally };
 
@@ -183,65 +189,4 @@ static void run_here(const struct storm_options *options, const struct storm_sid
 		side->finish(&storm);
 	}
 	storm_device_close(&storm.device);
-}
-
-/* Until the child is dead; its wait status. */
-static int watch(pid_t pid, const struct storm_side *side,
-		 const struct storm_tally *tally)
-{
-	const struct timespec time = { .tv_nsec = PROGRESS_NS };
-	int status = 0;
-
-	if (!isatty(STDERR_FILENO)) {
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
-		return status;
-	}
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		storm_progress(side, tally);
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
-	}
-	return status;
-}
-
-static void take_result(const struct storm_side *side, const struct storm_tally *tally,
-			int status, struct storm_result *result)
-{
-	storm_sum(tally, result);
-	result->ran = true;
-	result->sigbus = WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS;
-	result->failed = status != 0 && !result->sigbus;
-	if (tally->why[0]) {
-		fprintf(stderr, "reset_storm: %s: %s\n", side->name, tally->why);
-		result->failed = true;
-	} else if (WIFSIGNALED(status)) {
-		fprintf(stderr, "reset_storm: %s: died by signal %d\n", side->name,
-			WTERMSIG(status));
-	}
-}
-
-void storm_run(const struct storm_options *options, const struct storm_side *side,
-	       struct storm_result *result)
-{
-	struct storm_tally *tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE,
-					 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pid_t pid = -1;
-
-	result->ran = result->failed = true;
-	if (tally == MAP_FAILED) {
-		perror("reset_storm: mmap");
-		return;
-	}
-	fflush(NULL);
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		run_here(options, side, tally);
-		exit(0);
-	}
-	if (pid < 0)
-		perror("reset_storm: fork");
-	else
-		take_result(side, tally, watch(pid, side, tally), result);
-	munmap(tally, sizeof(*tally));
 }

@@ -8,8 +8,13 @@
  *   raw.c      by plain pointers and a plain ioctl, as everyone writes it
  *   guarded.c  with libvfiosafe, and card.c: the two files to read
  *
+ * A window is a reset, or takes the BAR away for a moment: memory decode is turned
+ * off and on again, by another holder of the fd and without a word to anybody. Who
+ * touches the BAR meanwhile gets SIGBUS.
+ *
  * The others: device.c knows the registers, storm.c starts, paces and stops the
- * threads, report.c prints what they counted, main.c reads the options.
+ * threads, process.c counts deaths, report.c prints what was counted, main.c reads
+ * the options.
  */
 #ifndef STORM_H
 #define STORM_H
@@ -25,6 +30,7 @@
 enum storm_method {
 	STORM_RESET,	 /* by whoever drives the device */
 	STORM_BYSTANDER, /* by another holder of the fd, who tells of it afterwards */
+	STORM_DECODE,	 /* no reset: each window takes the BAR away */
 };
 
 struct storm_options {
@@ -35,6 +41,7 @@ struct storm_options {
 	uint64_t windows; /* at least */
 	uint64_t reads;	  /* at least */
 	uint32_t readers;
+	uint32_t decode_every; /* one window in so many takes the BAR away; 0: none */
 	uint32_t gap_us;    /* between windows, on average */
 	uint32_t window_us; /* of the simulated device */
 	enum vfiosafe_sim_window sim_window;
@@ -54,11 +61,16 @@ struct storm_hand {
 	int64_t longest_ns; /* of one access, waits that were asked for left out */
 } __attribute__((aligned(64)));
 
-/* Shared with the parent process, so that counts outlive a death by SIGBUS. */
+/*
+ * Shared with the parent process, so that counts outlive a death by SIGBUS, and the
+ * next process goes on with the same storm.
+ */
 struct storm_tally {
 	struct storm_hand hand[STORM_READERS_MAX + 2]; /* first resetter, writer */
 	uint64_t windows;
-	uint64_t recovered; /* of them, the device worked again */
+	uint64_t sigbus_windows; /* of them, begun by taking the BAR away */
+	uint64_t recovered;	 /* of all, the device worked again */
+	unsigned int random;	 /* where the pace has got to */
 	enum vfiosafe_door door;
 	char model[32];
 	char why[256]; /* what ended the storm early; empty: nothing */
@@ -67,8 +79,9 @@ struct storm_tally {
 struct storm_result {
 	struct storm_hand sum;
 	uint64_t windows;
+	uint64_t sigbus_windows;
 	uint64_t recovered;
-	uint64_t sigbus;
+	uint64_t sigbus; /* deaths */
 	enum vfiosafe_door door;
 	char model[32];
 	bool ran;
@@ -103,6 +116,7 @@ struct storm {
 	void *driver;	 /* raw.c's or guarded.c's */
 	bool stop;	 /* atomic */
 	uint64_t behind; /* atomic; odd: a reset is under way that nobody told of */
+	uint64_t noted;	 /* foreign stores that the device was asked for already */
 };
 
 /* A way to drive the device. */
@@ -110,6 +124,7 @@ struct storm_side {
 	const char *name;
 	int (*start)(struct storm *storm);
 	int (*window)(struct storm *storm); /* one reset, and the way back */
+	int (*fault)(struct storm *storm);  /* the BAR goes away, and comes back */
 	void (*read)(struct storm *storm, struct storm_hand *hand, unsigned int index);
 	void (*write)(struct storm *storm, struct storm_hand *hand);
 	void (*finish)(struct storm *storm);
@@ -124,10 +139,23 @@ void storm_device_close(struct storm_device *device);
 /* offset of a BAR in the device fd, and its length */
 int storm_region(const struct storm_device *device, uint32_t index, uint64_t *offset,
 		 uint64_t *len);
+/* plain accesses to a mapped BAR, little-endian as the devices are */
+uint32_t storm_load32(const volatile uint8_t *regs, uint32_t offset);
+void storm_store32(volatile uint8_t *regs, uint32_t offset, uint32_t value);
+void storm_store64(volatile uint8_t *regs, uint32_t offset, uint64_t value);
+/* turns memory decode on or off, by one holder's fd */
+int storm_decode(const struct storm_device *device, int fd, bool on);
 
-/* storm.c */
+/* process.c */
 void storm_run(const struct storm_options *options, const struct storm_side *side,
 	       struct storm_result *result);
+
+/* storm.c */
+/* One storm, or what is left of it, in this process. */
+void storm_run_here(const struct storm_options *options, const struct storm_side *side,
+		    struct storm_tally *tally);
+bool storm_is_enough(const struct storm_options *options,
+		     const struct storm_tally *tally);
 /* Ends the storm; returns @rc. Only the first reason is kept. */
 int storm_fail(struct storm *storm, int rc, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
