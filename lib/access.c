@@ -114,6 +114,7 @@ static int access_in_section(const struct vfiosafe_view *view, struct op *ops,
 			     unsigned int count, unsigned int width, bool write)
 {
 	struct vfiosafe_bar *bar = vsf_view_load(view, bar);
+	struct vfiosafe_device *dev;
 	struct vfiosafe_section sec;
 	int kernel = 0;
 	int rc = vsf_begin_access(view, &sec);
@@ -122,9 +123,15 @@ static int access_in_section(const struct vfiosafe_view *view, struct op *ops,
 		return rc;
 	for (unsigned int i = 0; i < count && kernel == 0; i++)
 		kernel = one_access(bar, &ops[i], width, write);
+	if (kernel == 0)
+		return vfiosafe_end(&sec);
+	/* With the section still open: from here on a close waits for this call. */
+	dev = bar->dev;
+	vsf_count_inside(dev, 1);
 	rc = vfiosafe_end(&sec);
-	if (rc == 0 && kernel < 0)
-		return kernel_refused(bar, kernel);
+	if (rc == 0)
+		rc = kernel_refused(bar, kernel);
+	vsf_count_inside(dev, -1);
 	return rc;
 }
 

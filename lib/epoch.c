@@ -143,21 +143,41 @@ int vsf_epoch_barrier(const struct vfiosafe_sys *sys, bool fenced)
 struct search {
 	const uint64_t *word;
 	pid_t tid;
+	unsigned int count;
 };
+
+static bool is_in(const struct vsf_thread *thread, const uint64_t *word)
+{
+	/* Acquire: pairs with the release store that ends a section. */
+	for (size_t i = 0; i < sizeof(thread->slot) / sizeof(thread->slot[0]); i++)
+		if (__atomic_load_n(&thread->slot[i], __ATOMIC_ACQUIRE) == word)
+			return true;
+	return false;
+}
 
 static bool thread_is_in(struct vsf_node *node, void *ctx)
 {
-	struct vsf_thread *thread = thread_of(node);
+	const struct vsf_thread *thread = thread_of(node);
 	struct search *search = ctx;
 
-	for (size_t i = 0; i < sizeof(thread->slot) / sizeof(thread->slot[0]); i++) {
-		/* Acquire: pairs with the release store that ends a section. */
-		if (__atomic_load_n(&thread->slot[i], __ATOMIC_ACQUIRE) == search->word) {
-			search->tid = thread->tid;
-			return true;
-		}
-	}
+	search->tid = thread->tid;
+	return is_in(thread, search->word);
+}
+
+static bool count_thread(struct vsf_node *node, void *ctx)
+{
+	struct search *search = ctx;
+
+	search->count += is_in(thread_of(node), search->word);
 	return false;
+}
+
+unsigned int vsf_epoch_count(const uint64_t *word)
+{
+	struct search search = { .word = word };
+
+	(void)vsf_table_walk(&threads, count_thread, &search);
+	return search.count;
 }
 
 bool vsf_epoch_busy(const uint64_t *word, pid_t *tid)

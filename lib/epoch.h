@@ -86,6 +86,9 @@ int vsf_epoch_init(const struct vfiosafe_sys *sys, bool *fenced);
 /* (B) above; once per drain, after the word was changed. */
 int vsf_epoch_barrier(const struct vfiosafe_sys *sys, bool fenced);
 
+/* How many threads are in a section under @word? */
+unsigned int vsf_epoch_count(const uint64_t *word);
+
 /* Is a thread in a section under @word? Its id goes to *@tid. Never blocks. */
 bool vsf_epoch_busy(const uint64_t *word, pid_t *tid);
 

@@ -7,10 +7,15 @@
 #include "log.h"
 #include "window.h"
 
-/* Was it the gate, and a recovery has opened it again since it was looked at? */
+/*
+ * Was it a closed gate, seen without the lock, and has a window begun since? It heals
+ * the fault, or looks at the gate itself before it says LIVE.
+ */
 static bool is_over(const struct vfiosafe_device *dev, enum vfiosafe_cause cause)
 {
-	return cause == VFIOSAFE_CAUSE_FAULT && vsf_gate_state(dev) != VFIOSAFE_FAULT;
+	return cause == VFIOSAFE_CAUSE_FAULT &&
+	       (vsf_device_state(dev) != VFIOSAFE_LIVE ||
+		vsf_gate_state(dev) != VFIOSAFE_FAULT);
 }
 
 void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,

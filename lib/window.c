@@ -160,7 +160,8 @@ static int quiesce(struct vsf_run *run)
 /* Over open sections: no quiesce callback, it would meet them. */
 static int go_on_by_force(struct vsf_run *run)
 {
-	vsf_log(VFIOSAFE_LOG_WARN, "%s: resetting by force: %s", run->dev->address,
+	vsf_log(VFIOSAFE_LOG_WARN, "%s: resetting by force over the sections of %u threads: %s",
+		run->dev->address, vsf_epoch_count(&run->dev->words->device),
 		vfiosafe_error_text());
 	run->forced = true;
 	run->unknown = true;

@@ -11,13 +11,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "go_away.h"
+#include "raw_reader.h"
 
 #define WORKERS 4
 #define COPY 4096
@@ -275,43 +275,6 @@ static void stop_workers(struct test *t)
 	}
 }
 
-/* The raw side: the same in a child without a handler. */
-static void raw_child(int fd, uint64_t reg, int ready)
-{
-	volatile uint8_t *page = mmap(NULL, COPY, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-				      (off_t)(reg & ~(uint64_t)(COPY - 1)));
-	char c = 'r';
-
-	if (page == MAP_FAILED || write(ready, &c, 1) != 1)
-		_exit(1);
-	alarm(30);
-	for (;;)
-		(void)*(volatile uint32_t *)(page + reg % COPY);
-}
-
-static void raw_dies(struct test *t, enum way way)
-{
-	int fd = vfiosafe_device_fd(t->dev), status = 0, pair[2];
-	char c;
-	pid_t pid;
-
-	if (!check(pipe(pair) == 0, "has a pipe"))
-		return;
-	pid = fork();
-	if (pid == 0) {
-		signal(SIGBUS, SIG_DFL);
-		raw_child(fd, t->model->reg, pair[1]);
-	}
-	close(pair[1]);
-	check(read(pair[0], &c, 1) == 1 && go_away(fd, way, true) == 0,
-	      "%s under a raw reader", way_names[way]);
-	waitpid(pid, &status, 0);
-	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS, "%s: the raw reader dies",
-	      way_names[way]);
-	check(go_away(fd, way, false) == 0, "%s: taken back", way_names[way]);
-	close(pair[0]);
-}
-
 static const struct model *find_model(const char *name)
 {
 	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
@@ -347,7 +310,7 @@ int main(int argc, char **argv)
 	if (!set_up(&t, argv[2], &opts))
 		return 1;
 	for (enum way way = 0; way < WAYS; way++)
-		raw_dies(&t, way);
+		raw_dies(vfiosafe_device_fd(t.dev), t.model->reg, way);
 	check(vfiosafe_sigbus_install() == 0, "installs the handler");
 	check(start_other(&t) == 0, "another process holds a dup of the fd");
 	check(vfiosafe_mark_lost(t.dev, "raw runs") == 0 &&

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* Taking and renewing a view. */
+#include "device.h"
+#include "epoch.h"
+
+/* One atomic store per word: other threads may be reading the view (view.h). */
+#define renew(view, member, value) \
+	__atomic_store_n(&(view)->member, (value), __ATOMIC_RELAXED)
+
+VFIOSAFE_API int vfiosafe_bar_view(struct vfiosafe_bar *bar, struct vfiosafe_view *view)
+{
+	struct vfiosafe_device *dev = bar->dev;
+	uint64_t word = vsf_device_word(dev);
+	uint64_t gate = __atomic_load_n(&dev->words->gate, __ATOMIC_ACQUIRE);
+	/* Beside a callback: the view that will hold once the device is LIVE. */
+	bool beside = vsf_self && vsf_self->pass_word == &dev->words->device &&
+		      vsf_self->pass_value == word &&
+		      vsf_word_state(gate) == VFIOSAFE_LIVE;
+	bool fast = bar->whole && bar->len % 8 == 0;
+
+	if (!beside) {
+		int rc = vsf_state_error(word, gate);
+
+		if (rc < 0)
+			return rc;
+	}
+	word = vsf_word(vsf_word_generation(word), VFIOSAFE_LIVE);
+	renew(view, device_word, &dev->words->device);
+	renew(view, gate_word, &dev->words->gate);
+	renew(view, base, bar->whole ? bar->base : NULL);
+	renew(view, len, fast ? bar->len : 0);
+	renew(view, bar, bar);
+	renew(view, reserved, 0);
+	renew(view, gate_value, gate);
+	renew(view, device_value, dev->fenced ? word | VSF_FENCED : word);
+	return 0;
+}
+
+VFIOSAFE_API volatile void *vfiosafe_bar_address(const struct vfiosafe_bar *bar)
+{
+	return bar->whole ? bar->base : NULL;
+}
+
+VFIOSAFE_API uint64_t vfiosafe_bar_len(const struct vfiosafe_bar *bar)
+{
+	return bar->len;
+}
