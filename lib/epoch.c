@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "epoch.h"
@@ -66,19 +65,11 @@ static void thread_end(void *arg)
 
 static int make_canary(const uint32_t **canary)
 {
-	const struct vfiosafe_sys *sys = vfiosafe_sys_default();
-	size_t len = (size_t)sysconf(_SC_PAGESIZE);
-	void *page = NULL;
-	int rc = vsf_sys(sys, mmap, &page, len, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *page;
+	int rc = vsf_page_new(vfiosafe_sys_default(), &page);
 
 	if (rc < 0)
 		return rc;
-	rc = vsf_sys(sys, madvise, page, len, MADV_WIPEONFORK);
-	if (rc < 0) {
-		vsf_sys(sys, munmap, page, len);
-		return rc;
-	}
 	*(uint32_t *)page = 1;
 	*canary = page;
 	return 0;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "generation.h"
 #include "sys.h"
@@ -84,19 +82,12 @@ void vsf_words_reopen_gate(struct vsf_words *words)
 int vsf_words_new(struct vsf_words **out, const struct vfiosafe_sys *sys,
 		  uint64_t generation)
 {
-	size_t len = (size_t)sysconf(_SC_PAGESIZE);
 	struct vsf_words *words;
-	void *page = NULL;
-	int rc = vsf_sys(sys, mmap, &page, len, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *page;
+	int rc = vsf_page_new(sys, &page);
 
 	if (rc < 0)
 		return rc;
-	rc = vsf_sys(sys, madvise, page, len, MADV_WIPEONFORK);
-	if (rc < 0) {
-		vsf_sys(sys, munmap, page, len);
-		return rc;
-	}
 	words = page;
 	words->device = vsf_word(generation, VFIOSAFE_LIVE);
 	words->gate = vsf_word(generation, VFIOSAFE_LIVE);
@@ -106,7 +97,7 @@ int vsf_words_new(struct vsf_words **out, const struct vfiosafe_sys *sys,
 
 void vsf_words_free(struct vsf_words *words, const struct vfiosafe_sys *sys)
 {
-	vsf_sys(sys, munmap, words, (size_t)sysconf(_SC_PAGESIZE));
+	vsf_page_free(sys, words);
 }
 
 VFIOSAFE_API const char *vfiosafe_state_name(enum vfiosafe_state state)

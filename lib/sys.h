@@ -15,6 +15,10 @@ static inline int64_t vsf_deadline(const struct vfiosafe_sys *s, uint32_t ms)
 	return vsf_now(s) + (int64_t)ms * 1000000;
 }
 
+/* A zeroed page, private to the process, that the kernel wipes in a forked child. */
+int vsf_page_new(const struct vfiosafe_sys *sys, void **page);
+void vsf_page_free(const struct vfiosafe_sys *sys, void *page);
+
 /* A file of sysfs, cut to @len - 1 bytes, without its newline; length or -errno. */
 int vsf_sysfs_read(const struct vfiosafe_sys *s, const char *path, char *buf, size_t len);
 
