@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "epoch.h"
 #include "error.h"
 #include "fault.h"
+#include <vfiosafe/fault.h>
 
 /* A range of which one fault replaces 1 in 1,024, so that many faults stay few maps. */
 #define CHUNKS 1024
@@ -240,4 +242,15 @@ void vsf_fault_collect(struct vfiosafe_device *dev)
 		vsf_device_fault(dev, VFIOSAFE_CAUSE_FAULT,
 				 "SIGBUS in a mapped BAR: memory decode is off, or the device "
 				 "sleeps");
+}
+
+VFIOSAFE_API int vfiosafe_fault_fd(const struct vfiosafe_device *dev)
+{
+	return dev->fault_event_fd;
+}
+
+VFIOSAFE_API void vfiosafe_fault_notice(struct vfiosafe_device *dev)
+{
+	if (!vsf_words_forked(dev->words) && vsf_depth() == 0)
+		vsf_fault_collect(dev);
 }

@@ -25,6 +25,8 @@
 
 VFIOSAFE_BEGIN_DECLS
 
+struct vfiosafe_device;
+
 /**
  * vfiosafe_sigbus_handle - is this fault ours? then repair it
  * @sig: as the two others, from the handler's arguments
@@ -67,6 +69,29 @@ VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_sigbus_install(void);
  * changed, that one may be chaining to ours; -ENOENT if none is installed.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_sigbus_restore(void);
+
+/**
+ * vfiosafe_fault_fd - an eventfd that a fault in a BAR of this device makes readable
+ *
+ * For an event loop, where no thread may be accessing the device: code that knows
+ * nothing of the library may have run into the fault. When it is readable, read
+ * eight bytes from it, then call vfiosafe_fault_notice().
+ *
+ * Return: an fd owned by @dev, non-blocking; do not close it.
+ * Context: any.
+ */
+VFIOSAFE_API int vfiosafe_fault_fd(const struct vfiosafe_device *dev);
+
+/**
+ * vfiosafe_fault_notice - let the device follow a gate that a fault has closed
+ *
+ * The device goes to FAULT and the lost callback runs, if a fault closed the gate
+ * and nobody has noticed yet. Any access that fails, wait, reset and recover do the
+ * same by themselves.
+ *
+ * Context: any thread; inside a section nothing happens. Not signal-safe.
+ */
+VFIOSAFE_API void vfiosafe_fault_notice(struct vfiosafe_device *dev);
 
 VFIOSAFE_END_DECLS
 
