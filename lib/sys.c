@@ -8,9 +8,11 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -39,6 +41,12 @@ static int sys_dup(void *ctx, int fd)
 {
 	(void)ctx;
 	return result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+static int sys_dup_onto(void *ctx, int from, int onto)
+{
+	(void)ctx;
+	return result(dup3(from, onto, O_CLOEXEC));
 }
 
 static int sys_ioctl(void *ctx, int fd, unsigned long request, void *arg)
@@ -146,6 +154,46 @@ static int sys_eventfd(void *ctx)
 	return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
+static int sys_event_read(void *ctx, int fd, uint64_t *count)
+{
+	(void)ctx;
+	return result(read(fd, count, sizeof(*count))) < 0 ? -errno : 0;
+}
+
+/* A counter that is full has told as much. */
+static int sys_event_write(void *ctx, int fd)
+{
+	uint64_t one = 1;
+
+	(void)ctx;
+	return write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+static int sys_epoll(void *ctx)
+{
+	(void)ctx;
+	return result(epoll_create1(EPOLL_CLOEXEC));
+}
+
+static int sys_epoll_add(void *ctx, int epoll_fd, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	(void)ctx;
+	return result(epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event));
+}
+
+static int sys_memlock_limit(void *ctx, uint64_t *bytes)
+{
+	struct rlimit limit;
+
+	(void)ctx;
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return -errno;
+	*bytes = limit.rlim_cur;
+	return 0;
+}
+
 static int sys_membarrier(void *ctx, int command)
 {
 	(void)ctx;
@@ -199,6 +247,7 @@ static const struct vfiosafe_sys real = {
 	.open = sys_open,
 	.close = sys_close,
 	.dup = sys_dup,
+	.dup_onto = sys_dup_onto,
 	.ioctl = sys_ioctl,
 	.pread = sys_pread,
 	.pwrite = sys_pwrite,
@@ -210,6 +259,11 @@ static const struct vfiosafe_sys real = {
 	.madvise = sys_madvise,
 	.memfd = sys_memfd,
 	.eventfd = sys_eventfd,
+	.event_read = sys_event_read,
+	.event_write = sys_event_write,
+	.epoll = sys_epoll,
+	.epoll_add = sys_epoll_add,
+	.memlock_limit = sys_memlock_limit,
 	.membarrier = sys_membarrier,
 	.futex_wait = sys_futex_wait,
 	.futex_wake = sys_futex_wake,

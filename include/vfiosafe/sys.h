@@ -26,6 +26,8 @@ struct vfiosafe_sys {
 	int (*open)(void *ctx, const char *path, int flags);
 	int (*close)(void *ctx, int fd);
 	int (*dup)(void *ctx, int fd); /* with close-on-exec */
+	/* @onto means what @from means, from one moment to the next; likewise */
+	int (*dup_onto)(void *ctx, int from, int onto);
 	int (*ioctl)(void *ctx, int fd, unsigned long request, void *arg);
 	ssize_t (*pread)(void *ctx, int fd, void *buf, size_t len, uint64_t offset);
 	ssize_t (*pwrite)(void *ctx, int fd, const void *buf, size_t len,
@@ -47,6 +49,14 @@ struct vfiosafe_sys {
 	/* an empty anonymous file in memory, and an eventfd; close-on-exec */
 	int (*memfd)(void *ctx, const char *name);
 	int (*eventfd)(void *ctx);
+	/* takes what an eventfd has counted; -EAGAIN if nothing */
+	int (*event_read)(void *ctx, int fd, uint64_t *count);
+	int (*event_write)(void *ctx, int fd); /* counts one more */
+	/* an epoll fd, close-on-exec; readable while one that was added is */
+	int (*epoll)(void *ctx);
+	int (*epoll_add)(void *ctx, int epoll_fd, int fd);
+	/* what RLIMIT_MEMLOCK allows this process, in bytes */
+	int (*memlock_limit)(void *ctx, uint64_t *bytes);
 
 	int (*membarrier)(void *ctx, int command);
 	/* sleeps while *@word == @value, until @deadline_ns; spurious wake-ups

@@ -164,27 +164,6 @@ static ssize_t fake_pread(void *ctx, int fd, void *buf, size_t len, uint64_t off
 	return rw(ctx, fd, buf, len, offset, false);
 }
 
-static int real_fd(struct fake *fake, int rc, int fd)
-{
-	if (rc == 0 && fd >= 0)
-		fake->real_fds++;
-	return fake_leave(fake, rc < 0 ? rc : fd);
-}
-
-static int fake_memfd(void *ctx, const char *name)
-{
-	int rc = fake_enter(ctx, FAKE_MEMFD, FAKE_ANY);
-
-	return real_fd(ctx, rc, rc < 0 ? -1 : vfiosafe_sys_default()->memfd(NULL, name));
-}
-
-static int fake_eventfd(void *ctx)
-{
-	int rc = fake_enter(ctx, FAKE_EVENTFD, FAKE_ANY);
-
-	return real_fd(ctx, rc, rc < 0 ? -1 : vfiosafe_sys_default()->eventfd(NULL));
-}
-
 static ssize_t real_pwrite(struct fake *fake, int fd, const void *buf, size_t len,
 			   uint64_t offset)
 {
@@ -229,6 +208,4 @@ void fake_files_install(struct vfiosafe_sys *sys)
 	sys->pread = fake_pread;
 	sys->pwrite = fake_pwrite;
 	sys->rdev = fake_rdev;
-	sys->memfd = fake_memfd;
-	sys->eventfd = fake_eventfd;
 }

@@ -74,7 +74,8 @@ const char *fake_call_name(enum fake_call call)
 		"open",	  "close",   "dup",	   "ioctl",	 "pread",
 		"pwrite", "rdev",    "readlink",   "dir_entry",	 "mmap",
 		"munmap", "madvise", "membarrier", "futex_wait", "sleep",
-		"memfd",  "eventfd",
+		"memfd",  "eventfd", "event_read", "event_write", "epoll",
+		"epoll_add", "dup_onto", "memlock_limit",
 	};
 
 	return call < FAKE_CALLS ? names[call] : "?";
@@ -161,7 +162,9 @@ void fake_start(struct fake *fake)
 	fake->now = INT64_C(1000000000000);
 	fake->sys.size = sizeof(fake->sys);
 	fake->sys.ctx = fake;
+	fake->memlock_limit = UINT64_C(64) << 20;
 	fake_files_install(&fake->sys);
+	fake_events_install(&fake->sys);
 	fake_sysfs_install(&fake->sys);
 	fake_memory_install(&fake->sys);
 	fake_clock_install(&fake->sys);

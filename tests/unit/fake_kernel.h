@@ -42,6 +42,12 @@ enum fake_call {
 	FAKE_SLEEP,
 	FAKE_MEMFD,
 	FAKE_EVENTFD,
+	FAKE_EVENT_READ,
+	FAKE_EVENT_WRITE,
+	FAKE_EPOLL,
+	FAKE_EPOLL_ADD,
+	FAKE_DUP_ONTO,
+	FAKE_MEMLOCK_LIMIT,
 	FAKE_CALLS,
 };
 
@@ -98,6 +104,7 @@ enum fake_kind {
 	FAKE_GROUP,
 	FAKE_IOMMUFD,
 	FAKE_CDEV,
+	FAKE_NOTHING, /* what dup_onto leaves */
 	FAKE_DEVICE, /* out of a group, or handed to us: never a node */
 };
 
@@ -173,6 +180,7 @@ struct fake {
 	struct fake_file *fd[FAKE_FDS];
 	struct fake_map map[FAKE_MAPS];
 	unsigned int real_fds; /* memfds and eventfds: the SIGBUS handler uses them directly */
+	uint64_t memlock_limit;
 	uint32_t last_ioas;
 	int64_t heap_blocks, heap_bytes; /* at the start */
 };

@@ -20,6 +20,9 @@ struct fake_file *fake_file_of(struct fake *fake, int fd);
 int fake_fd_new(struct fake *fake, struct fake_file *file);
 void fake_files_install(struct vfiosafe_sys *sys);
 
+/* fake_event.c */
+void fake_events_install(struct vfiosafe_sys *sys);
+
 /* fake_sysfs.c */
 void fake_tree_function(struct fake *fake, const struct fake_function *fn);
 void fake_tree_start(struct fake *fake);
