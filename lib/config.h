@@ -9,6 +9,8 @@
 #define VSF_PCI_COMMAND_MEMORY 0x2
 #define VSF_PCI_COMMAND_MASTER 0x4
 #define VSF_PCI_CAP_PM 0x01
+#define VSF_PCI_CAP_EXP 0x10
+#define VSF_PCI_CAP_AF 0x13
 #define VSF_PCI_CAP_MSIX 0x11
 #define VSF_PCI_PM_STATE 0x3 /* of PMCSR */
 
@@ -16,6 +18,9 @@
 int vsf_config_read(const struct vfiosafe_device *dev, uint16_t at, void *buf, size_t len);
 int vsf_config_read16(const struct vfiosafe_device *dev, uint16_t at, uint16_t *value);
 int vsf_config_write16(const struct vfiosafe_device *dev, uint16_t at, uint16_t value);
+
+/* command.c: bits of COMMAND off and on, kept across resets; between windows. */
+int vsf_command_change(struct vfiosafe_device *dev, uint16_t off, uint16_t on);
 
 /* Offset of a capability, 0 if there is none, or -errno; follows at most 48 links. */
 int vsf_config_find_cap(const struct vfiosafe_device *dev, uint8_t id);

@@ -153,6 +153,8 @@ static void device_free(struct vfiosafe_device *dev)
 	vsf_bars_free(dev);
 	vsf_sys(dev->sys, close, dev->fd);
 	vsf_sys(dev->sys, close, dev->fault_event_fd);
+	if (dev->wakeup_fd >= 0)
+		vsf_sys(dev->sys, close, dev->wakeup_fd);
 	if (dev->ones_fd >= 0)
 		vsf_sys(dev->sys, close, dev->ones_fd);
 	vsf_iommu_put(dev->iommu);

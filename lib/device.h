@@ -13,6 +13,17 @@
 
 #define VSF_BARS 6
 
+/*
+ * How a device was put out of reach on purpose. Its word stays RESETTING, with no
+ * window open, until the opposite call or a reset.
+ */
+enum vsf_park {
+	VSF_AWAKE,
+	VSF_PARK_D3HOT,
+	VSF_PARK_LOW_POWER,
+	VSF_PARK_DECODE, /* memory decode off */
+};
+
 struct vsf_fault_range;
 struct vsf_iommu;
 struct vsf_run;
@@ -53,10 +64,13 @@ struct vfiosafe_device {
 	uint16_t config_len;
 	uint8_t pm_cap; /* offset of the power management capability, or 0 */
 	bool recover_on_wait;
+	int (*drain)(void *ctx, uint64_t window, int64_t deadline); /* the program's */
+	void *drain_ctx;
 	int fault_event_fd; /* told by the SIGBUS handler */
+	int wakeup_fd;	    /* told by the kernel, of a wake-up from low power */
 	struct vsf_words *words;
 
-	/* Written by the thread that leads the window, and at open. */
+	/* Written by who leads the window or holds `configuring`, and at open. */
 	uint16_t command; /* COMMAND as it has to be after a reset */
 
 	/*
@@ -70,6 +84,9 @@ struct vfiosafe_device {
 	struct vsf_run *run;	   /* the window that is open, or NULL */
 	unsigned int inside;	   /* threads in a call that needs the device to stay */
 	bool losing;		   /* the lost callback runs; no window may begin */
+	bool configuring;	   /* COMMAND is being changed; no window may begin */
+	enum vsf_park parked;
+	uint64_t windows;	   /* begun so far */
 	enum vfiosafe_cause cause; /* of the last FAULT */
 	int ones_fd;		   /* file of ones, for what SIGBUS replaces; or -1 */
 	uint64_t ones_len;
@@ -93,6 +110,12 @@ static inline enum vfiosafe_state vsf_device_state(const struct vfiosafe_device 
 {
 	return vsf_word_state(vsf_device_word(dev));
 }
+
+/* view.c: the words of a view, with no BAR in it. */
+int vsf_device_view(struct vfiosafe_device *dev, struct vfiosafe_view *view);
+
+/* view.c: is this thread let through, beside a callback, under this @word? */
+bool vsf_beside_callback(const struct vfiosafe_device *dev, uint64_t word);
 
 /* -EDEADLK, with a text naming @call, in a section or in a callback of @dev. */
 int vsf_refuse_inside(const struct vfiosafe_device *dev, const char *call);

@@ -52,11 +52,12 @@ int vsf_exclusive_begin(struct vsf_run **out, struct vfiosafe_device *dev,
 			uint32_t timeout_ms)
 {
 	int64_t deadline = vsf_deadline(dev->sys, timeout_ms);
+	struct vsf_wish wish = { .kind = VSF_KIND_EXCLUSIVE };
 	uint32_t seen = vsf_device_bell(dev);
 	struct vsf_run *run = NULL;
 	int rc;
 
-	while ((rc = vsf_run_start(&run, dev, VSF_KIND_EXCLUSIVE, deadline)) == -EBUSY) {
+	while ((rc = vsf_run_start(&run, dev, wish, deadline)) == -EBUSY) {
 		if (vsf_device_sleep(dev, &seen, deadline) == -ETIMEDOUT)
 			return vsf_fail(EBUSY, "%s: a window is open and does not end",
 					dev->address);

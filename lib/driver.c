@@ -105,6 +105,24 @@ int vsf_callback(struct vfiosafe_device *dev, enum vsf_callback which, int64_t d
 	return rc > 0 ? -EINVAL : rc;
 }
 
+int vsf_callback_drain(struct vsf_run *run)
+{
+	struct vfiosafe_device *dev = run->dev;
+	struct vsf_thread *self;
+	struct pass before;
+	int rc;
+
+	if (!dev->drain)
+		return 0;
+	rc = vsf_thread_get(&self);
+	if (rc < 0)
+		return rc;
+	before = pass_enter(self, dev, VSF_PASS_NOTHING);
+	rc = dev->drain(dev->drain_ctx, run->id, run->deadline);
+	pass_leave(self, before);
+	return rc > 0 ? -EINVAL : rc;
+}
+
 void vsf_callback_lost(struct vfiosafe_device *dev, enum vfiosafe_cause cause)
 {
 	void (*lost)(struct vfiosafe_device *dev, void *ctx, enum vfiosafe_cause cause);

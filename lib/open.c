@@ -79,6 +79,9 @@ static int device_new(struct vfiosafe_device **out, int fd, const char *address,
 	dev->recover_on_wait = opts->recover_on_wait;
 	dev->ones_fd = -1;
 	dev->fault_event_fd = -1;
+	dev->wakeup_fd = -1;
+	dev->drain = opts->drain;
+	dev->drain_ctx = opts->drain_ctx;
 	snprintf(dev->address, sizeof(dev->address), "%s", address);
 	pthread_mutex_init(&dev->lock, NULL);
 	rc = vsf_epoch_init(dev->sys, &dev->fenced);

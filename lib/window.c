@@ -13,16 +13,6 @@
 
 #define RESET_TIMEOUT_MS 10000
 
-struct vfiosafe_window {
-	struct vfiosafe_device *dev;
-	int64_t deadline;
-	int64_t timeout;
-	bool force;
-	enum vsf_kind kind;
-	struct vsf_run *run; /* NULL while it queues behind another kind of window */
-	bool leads;
-};
-
 static int read_opts(struct vfiosafe_window *win, const struct vfiosafe_reset_opts *from)
 {
 	struct vfiosafe_reset_opts opts = { 0 };
@@ -38,19 +28,22 @@ static int read_opts(struct vfiosafe_window *win, const struct vfiosafe_reset_op
 		return vsf_fail(EINVAL, "opts.policy is %d; it may be ABORT or FORCE",
 				(int)opts.policy);
 	win->force = opts.policy == VFIOSAFE_POLICY_FORCE;
+	if (win->force && !vsf_kind_resets(win->wish.kind))
+		return vsf_fail(EINVAL, "VFIOSAFE_POLICY_FORCE is for resets: nothing but a "
+					"reset goes over open sections");
 	win->timeout = (opts.timeout_ms ? opts.timeout_ms : RESET_TIMEOUT_MS) * INT64_C(1000000);
 	win->deadline = vsf_now(win->dev->sys) + win->timeout;
 	return 0;
 }
 
-/* Joins the open reset, if that is what is open. */
+/* Joins the open reset, if that is what is open, and wanted. */
 static int join(struct vfiosafe_window *win)
 {
 	struct vfiosafe_device *dev = win->dev;
 	int rc = -EAGAIN;
 
 	pthread_mutex_lock(&dev->lock);
-	if (dev->run && dev->run->kind != VSF_KIND_EXCLUSIVE) {
+	if (vsf_kind_resets(win->wish.kind) && dev->run && vsf_kind_resets(dev->run->wish.kind)) {
 		win->run = dev->run;
 		__atomic_fetch_add(&win->run->refs, 1, __ATOMIC_RELAXED);
 		rc = 0;
@@ -59,18 +52,29 @@ static int join(struct vfiosafe_window *win)
 	return rc;
 }
 
+static int refuse_start(const struct vfiosafe_window *win, int rc)
+{
+	if (rc == -ENODEV)
+		return vsf_state_error(0, 0);
+	if (rc == -EIO)
+		return vsf_fail(EIO, "%s is in FAULT; vfiosafe_recover() brings it back",
+				win->dev->address);
+	if (rc == -EXDEV)
+		return vsf_fail(EBUSY, "%s is parked: %s; undo that first, or reset it",
+				win->dev->address, vsf_park_name(win->dev->parked));
+	return rc;
+}
+
 /* Leads a window, or joins one; -EAGAIN: in the queue, to be tried again. */
 static int lead_or_join(struct vfiosafe_window *win)
 {
 	struct vfiosafe_device *dev = win->dev;
-	int rc = vsf_run_start(&win->run, dev, win->kind, win->deadline);
+	int rc = vsf_run_start(&win->run, dev, win->wish, win->deadline);
 
 	if (rc == -EBUSY)
 		return join(win);
-	if (rc == -ENODEV)
-		return vsf_state_error(0, 0);
 	if (rc < 0)
-		return rc;
+		return refuse_start(win, rc);
 	win->leads = true;
 	win->run->force = win->force;
 	win->run->timeout = win->timeout;
@@ -83,11 +87,11 @@ static int lead_or_join(struct vfiosafe_window *win)
 	return 0;
 }
 
-static int window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
-			const struct vfiosafe_reset_opts *opts, enum vsf_kind kind,
-			const char *call)
+int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
+		     const struct vfiosafe_reset_opts *opts, struct vsf_wish wish,
+		     const char *call)
 {
-	struct vfiosafe_window want = { .dev = dev, .kind = kind }, *win;
+	struct vfiosafe_window want = { .dev = dev, .wish = wish }, *win;
 	int rc = vsf_refuse_inside(dev, call);
 
 	if (rc < 0)
@@ -97,7 +101,7 @@ static int window_begin(struct vfiosafe_window **out, struct vfiosafe_device *de
 	rc = read_opts(&want, opts);
 	if (rc < 0)
 		return rc;
-	if (!dev->can_reset)
+	if (vsf_kind_resets(wish.kind) && !dev->can_reset)
 		return vsf_fail(EOPNOTSUPP, "%s has no reset method by itself "
 					    "(VFIO_DEVICE_FLAGS_RESET is off)",
 				dev->address);
@@ -120,7 +124,8 @@ VFIOSAFE_API int vfiosafe_window_begin(struct vfiosafe_window **win,
 				       struct vfiosafe_device *dev,
 				       const struct vfiosafe_reset_opts *opts)
 {
-	return window_begin(win, dev, opts, VSF_KIND_RESET, "vfiosafe_window_begin");
+	return vsf_window_begin(win, dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RESET },
+				"vfiosafe_window_begin");
 }
 
 static int poll_joined(const struct vfiosafe_window *win)
@@ -140,11 +145,11 @@ static int poll_joined(const struct vfiosafe_window *win)
 
 static int quiesce(struct vsf_run *run)
 {
-	int rc = run->from_fault ? 0
-				 : vsf_callback(run->dev, VSF_QUIESCE, run->deadline);
+	bool working = !run->from_fault && !run->from_parked;
+	int rc = working ? vsf_callback(run->dev, VSF_QUIESCE, run->deadline) : 0;
 
 	/* Late is late, but it has stopped the queues: resume has to run. */
-	run->quiesced = !run->from_fault && (rc == 0 || rc == -ETIME);
+	run->quiesced = working && (rc == 0 || rc == -ETIME);
 	if (rc == -ETIME)
 		return vsf_run_call_off(run, ETIMEDOUT, "the quiesce callback of %s returned "
 							"after the deadline",
@@ -170,20 +175,47 @@ static int go_on_by_force(struct vsf_run *run)
 	return VFIOSAFE_STEP_COMMIT;
 }
 
-static int poll_drain(struct vsf_run *run)
+/* Ours, then the program's own: 0, -EAGAIN, or its refusal. */
+static int is_drained(struct vsf_run *run)
 {
 	pid_t tid;
+
+	if (run->from_parked)
+		return 0;
+	return vsf_drained(run->dev, &tid) ? vsf_callback_drain(run) : -EAGAIN;
+}
+
+/* The text of who is in the way. */
+static void say_who(const struct vfiosafe_device *dev)
+{
+	pid_t tid;
+
+	if (vsf_drained(dev, &tid))
+		(void)vsf_fail(ETIMEDOUT, "%s: the program's own drain (opts.drain) was not "
+					  "over at the deadline",
+			       dev->address);
+	else
+		(void)vsf_drain_refuse(dev, ETIMEDOUT, tid);
+}
+
+static int poll_drain(struct vsf_run *run)
+{
+	int rc;
 
 	if (vsf_device_state(run->dev) == VFIOSAFE_GONE)
 		return vsf_run_gone(run);
 	/* Marked lost while sections drained: what follows is a recovery. */
 	if (vsf_device_state(run->dev) == VFIOSAFE_FAULT)
 		run->from_fault = true;
-	if (vsf_drained(run->dev, &tid))
+	rc = is_drained(run);
+	if (rc == 0)
 		return quiesce(run);
+	if (rc != -EAGAIN)
+		return vsf_run_call_off(run, ECANCELED, "opts.drain of %s refused (%d)",
+					run->dev->address, rc);
 	if (vsf_now(run->dev->sys) < run->deadline)
 		return -EAGAIN;
-	(void)vsf_drain_refuse(run->dev, ETIMEDOUT, tid);
+	say_who(run->dev);
 	if (run->force && vsf_fault_can_poison(run->dev))
 		return go_on_by_force(run);
 	return vsf_run_call_off(run, ETIMEDOUT, "%s", vfiosafe_error_text());
@@ -236,7 +268,16 @@ VFIOSAFE_API int vfiosafe_window_commit(struct vfiosafe_window *win)
 {
 	int rc = check_phase(win, VSF_PHASE_QUIESCED, "vfiosafe_window_commit");
 
-	return rc < 0 ? rc : vsf_run_commit(win->run);
+	if (rc < 0)
+		return rc;
+	switch (win->run->wish.kind) {
+	case VSF_KIND_PARK:
+		return vsf_run_park(win->run);
+	case VSF_KIND_WAKE:
+		return vsf_run_wake(win->run);
+	default:
+		return vsf_run_commit(win->run);
+	}
 }
 
 VFIOSAFE_API int vfiosafe_window_finish(struct vfiosafe_window *win)
@@ -271,63 +312,4 @@ VFIOSAFE_API int64_t vfiosafe_window_deadline(const struct vfiosafe_device *cdev
 		deadline = dev->run->deadline;
 	pthread_mutex_unlock(&dev->lock);
 	return deadline;
-}
-
-/* Between two polls: on other threads' sections, on the device, on the leader. */
-static void pause_step(const struct vfiosafe_window *win, unsigned int round, uint32_t *seen)
-{
-	if (win->leads)
-		vsf_drain_pause(win->dev, round);
-	else
-		(void)vsf_device_sleep(win->dev, seen, win->deadline);
-}
-
-static int drive(struct vfiosafe_window *win)
-{
-	uint32_t seen = vsf_device_bell(win->dev);
-	unsigned int round = 0;
-	int rc;
-
-	for (;;) {
-		rc = vfiosafe_window_poll(win);
-		if (rc == -EAGAIN)
-			pause_step(win, round++, &seen);
-		else if (rc == VFIOSAFE_STEP_COMMIT)
-			rc = vfiosafe_window_commit(win);
-		else if (rc == VFIOSAFE_STEP_FINISH)
-			return vfiosafe_window_finish(win);
-		else
-			return rc == VFIOSAFE_STEP_DONE ? 0 : rc;
-		if (rc < 0 && rc != -EAGAIN)
-			return rc;
-	}
-}
-
-static int take_through(struct vfiosafe_device *dev, const struct vfiosafe_reset_opts *opts,
-			enum vsf_kind kind, const char *call)
-{
-	struct vfiosafe_window *win;
-	int rc = window_begin(&win, dev, opts, kind, call);
-
-	if (rc < 0)
-		return rc;
-	vsf_count_inside(dev, 1);
-	rc = drive(win);
-	vfiosafe_window_end(win);
-	vsf_count_inside(dev, -1);
-	return rc;
-}
-
-VFIOSAFE_API int vfiosafe_reset(struct vfiosafe_device *dev,
-				const struct vfiosafe_reset_opts *opts)
-{
-	return take_through(dev, opts, VSF_KIND_RESET, "vfiosafe_reset");
-}
-
-VFIOSAFE_API int vfiosafe_recover(struct vfiosafe_device *dev,
-				  const struct vfiosafe_reset_opts *opts)
-{
-	int rc = take_through(dev, opts, VSF_KIND_RECOVER, "vfiosafe_recover");
-
-	return rc == -EALREADY ? 0 : rc;
 }

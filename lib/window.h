@@ -11,7 +11,22 @@ enum vsf_kind {
 	VSF_KIND_EXCLUSIVE, /* drain, and back to LIVE: for changes of ours */
 	VSF_KIND_RESET,
 	VSF_KIND_RECOVER, /* a reset, if the device is in FAULT */
+	VSF_KIND_PARK,	  /* drain, and out of reach */
+	VSF_KIND_WAKE,	  /* the way back */
 };
+
+/* What a window is for. */
+struct vsf_wish {
+	enum vsf_kind kind;
+	enum vsf_park park; /* of PARK and WAKE: which */
+	bool wakeup;	    /* of PARK to low power: tell of a wake-up */
+};
+
+/* Do two windows of these kinds have the same end? */
+static inline bool vsf_kind_resets(enum vsf_kind kind)
+{
+	return kind == VSF_KIND_RESET || kind == VSF_KIND_RECOVER;
+}
 
 enum vsf_phase {
 	VSF_PHASE_DRAIN,     /* sections are ending */
@@ -24,19 +39,21 @@ enum vsf_phase {
 /* A window that is open. Freed with the last handle that leads or joined it. */
 struct vsf_run {
 	struct vfiosafe_device *dev;
-	enum vsf_kind kind;
+	struct vsf_wish wish;
+	uint64_t id;	    /* counts the windows of a device */
 	int64_t deadline;
 	unsigned int refs; /* atomic */
 
 	/* The leader's. */
 	enum vsf_phase phase;
 	bool from_fault;  /* entered to recover */
+	bool from_parked; /* the device was, and is until commit, out of reach */
 	bool quiesced;	  /* the quiesce callback agreed */
 	bool unknown;	  /* a failure now loses state: not in D0, or forced */
 	bool force;	  /* at the deadline, go on over open sections */
 	bool forced;	  /* that happened */
 	int64_t timeout;  /* ns; a forced window gets it once more */
-	bool master_off;  /* we turned bus mastering off */
+	bool command_off; /* we turned bits of COMMAND off */
 	uint16_t command; /* to be restored */
 
 	/* Written before OVER is published under dev->lock; then constant. */
@@ -48,11 +65,12 @@ struct vsf_run {
 /* window_run.c: a run's life */
 
 /*
- * Becomes leader of a new run. -EBUSY: one is open. -ENODEV: gone.
- * -EALREADY: LIVE, and @kind is RECOVER.
+ * Becomes leader of a new run. -EBUSY: one is open. -ENODEV: gone. -EALREADY: it is
+ * as it is wanted: LIVE (RECOVER, WAKE), or parked like that (PARK). -EXDEV: it is
+ * parked in another way. -EIO: in FAULT, and only a reset may begin.
  */
-int vsf_run_start(struct vsf_run **out, struct vfiosafe_device *dev, enum vsf_kind kind,
-		  int64_t deadline);
+int vsf_run_start(struct vsf_run **out, struct vfiosafe_device *dev,
+		  struct vsf_wish wish, int64_t deadline);
 void vsf_run_put(struct vsf_run *run);
 
 /* Ends the run with @result and this thread's text; wakes who joined. Returns it. */
@@ -61,6 +79,9 @@ int vsf_run_over(struct vsf_run *run, int result);
 /* Back to LIVE, same generation: resume callback, unless state was lost. */
 int vsf_run_call_off(struct vsf_run *run, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* As that without a failure: 0 if LIVE. */
+int vsf_run_unchanged(struct vsf_run *run);
 
 /* Into FAULT. */
 int vsf_run_fault(struct vsf_run *run, enum vfiosafe_cause cause, const char *fmt, ...)
@@ -73,8 +94,41 @@ int vsf_run_gone(struct vsf_run *run);
 int vsf_run_commit(struct vsf_run *run);
 int vsf_run_poll_ready(struct vsf_run *run);
 int vsf_run_finish(struct vsf_run *run);
-/* Turns bus mastering back on if commit turned it off. */
-int vsf_run_master_back(struct vsf_run *run);
+/* COMMAND as it was, if commit changed it. */
+int vsf_run_command_back(struct vsf_run *run);
+/* What was marked as lost is healed by a reset that comes now. */
+void vsf_heal_marks(struct vfiosafe_device *dev);
+/* Notes COMMAND, and turns bus mastering and @also off. */
+int vsf_run_stop_dma(struct vsf_run *run, uint16_t also);
+/* The word to RESETTING. -EAGAIN: gone. */
+int vsf_run_enter_resetting(struct vsf_run *run);
+/* From here on the device is no longer parked, or is. */
+void vsf_set_parked(struct vfiosafe_device *dev, enum vsf_park park);
+
+/* park.c: the commits of PARK, which ends the run, and of WAKE */
+int vsf_run_park(struct vsf_run *run);
+int vsf_run_wake(struct vsf_run *run);
+const char *vsf_park_name(enum vsf_park park);
+
+/* window.c: what a program holds of a window */
+struct vfiosafe_window {
+	struct vfiosafe_device *dev;
+	int64_t deadline;
+	int64_t timeout;
+	bool force;
+	struct vsf_wish wish;
+	struct vsf_run *run; /* NULL while it queues behind another kind of window */
+	bool leads;
+};
+
+int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
+		     const struct vfiosafe_reset_opts *opts, struct vsf_wish wish,
+		     const char *call);
+
+/* window_drive.c: a whole window in one call */
+int vsf_window_take_through(struct vfiosafe_device *dev,
+			    const struct vfiosafe_reset_opts *opts, struct vsf_wish wish,
+			    const char *call);
 
 /* driver.c */
 enum vsf_callback { VSF_QUIESCE, VSF_RESUME, VSF_READY, VSF_REINIT };
@@ -84,6 +138,9 @@ enum vsf_callback { VSF_QUIESCE, VSF_RESUME, VSF_READY, VSF_REINIT };
  * is none. -ETIME if it returned after @deadline.
  */
 int vsf_callback(struct vfiosafe_device *dev, enum vsf_callback which, int64_t deadline);
+
+/* The program's own drain, beside ours: 0, -EAGAIN (not yet), or a refusal. */
+int vsf_callback_drain(struct vsf_run *run);
 
 /* The lost callback; not inside a section. */
 void vsf_callback_lost(struct vfiosafe_device *dev, enum vfiosafe_cause cause);

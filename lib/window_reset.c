@@ -19,18 +19,18 @@ static bool is_late(const struct vsf_run *run)
 	return vsf_now(run->dev->sys) >= run->deadline;
 }
 
-int vsf_run_master_back(struct vsf_run *run)
+int vsf_run_command_back(struct vsf_run *run)
 {
-	if (!run->master_off)
+	if (!run->command_off)
 		return 0;
-	run->master_off = false;
+	run->command_off = false;
 	return vsf_config_write16(run->dev, VSF_PCI_COMMAND, run->command);
 }
 
 /* Was COMMAND lost, or the memory decode taken away behind our back? */
 static bool command_is_bad(const struct vsf_run *run, uint16_t now)
 {
-	return run->from_fault || now == UINT16_MAX ||
+	return run->from_fault || run->from_parked || now == UINT16_MAX ||
 	       (run->dev->command & ~now & VSF_PCI_COMMAND_MEMORY);
 }
 
@@ -40,18 +40,17 @@ static bool command_is_bad(const struct vsf_run *run, uint16_t now)
  * in front of it. A reset would preserve a bad one: then the last good one is
  * written.
  */
-static int stop_dma(struct vsf_run *run)
+int vsf_run_stop_dma(struct vsf_run *run, uint16_t also)
 {
 	struct vfiosafe_device *dev = run->dev;
-	uint16_t now;
+	uint16_t off = VSF_PCI_COMMAND_MASTER | also, now;
 	int rc = vsf_config_read16(dev, VSF_PCI_COMMAND, &now);
 
 	if (rc < 0)
 		return rc;
 	run->command = command_is_bad(run, now) ? dev->command : now;
-	run->master_off = !run->from_fault && (run->command & VSF_PCI_COMMAND_MASTER);
-	return vsf_config_write16(dev, VSF_PCI_COMMAND,
-				  run->command & (uint16_t)~VSF_PCI_COMMAND_MASTER);
+	run->command_off = !run->from_fault && !run->from_parked && (run->command & off);
+	return vsf_config_write16(dev, VSF_PCI_COMMAND, run->command & (uint16_t)~off);
 }
 
 /* A reset method may need D0; and only from D0 a refusal loses nothing. */
@@ -71,18 +70,23 @@ static int power_up(struct vsf_run *run)
 	return vsf_config_to_d0(run->dev);
 }
 
-/* The word to RESETTING. What was lost before this, the reset heals. */
-static int enter_resetting(struct vsf_run *run)
+int vsf_run_enter_resetting(struct vsf_run *run)
 {
 	struct vfiosafe_device *dev = run->dev;
-	int rc;
+	int rc = 0;
 
 	pthread_mutex_lock(&dev->lock);
-	rc = vsf_words_move_any(dev->words, dev->sys, VFIOSAFE_RESETTING);
-	if (rc == 0)
-		dev->lost_mark = false;
+	if (!run->from_parked)
+		rc = vsf_words_move_any(dev->words, dev->sys, VFIOSAFE_RESETTING);
 	pthread_mutex_unlock(&dev->lock);
 	return rc;
+}
+
+void vsf_heal_marks(struct vfiosafe_device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	dev->lost_mark = false;
+	pthread_mutex_unlock(&dev->lock);
 }
 
 static bool is_contention(int rc)
@@ -156,14 +160,20 @@ int vsf_run_commit(struct vsf_run *run)
 	/* Marked lost in the quiesce callback: a recovery from here on. */
 	if (vsf_device_state(run->dev) == VFIOSAFE_FAULT)
 		run->from_fault = true;
-	rc = stop_dma(run);
+	/* The way back to where it was parked ends here. */
+	if (run->from_parked) {
+		run->unknown = true;
+		vsf_set_parked(run->dev, VSF_AWAKE);
+	}
+	rc = vsf_run_stop_dma(run, 0);
 	if (rc < 0)
 		return prepare_failed(run, rc, "writing COMMAND");
 	rc = power_up(run);
 	if (rc < 0)
 		return prepare_failed(run, rc, "the way to D0");
-	if (enter_resetting(run) < 0)
+	if (vsf_run_enter_resetting(run) < 0)
 		return vsf_run_gone(run);
+	vsf_heal_marks(run->dev);
 	if (run->forced && vsf_fault_poison(run->dev) < 0)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_RESET_FAILED,
 				     "no memory to put under the sections that are still in %s",
@@ -175,7 +185,7 @@ int vsf_run_commit(struct vsf_run *run)
 		return reset_failed(run, rc);
 	/* Not before: from here no way leads back to LIVE in the same generation. */
 	leave_low_power(run->dev);
-	run->master_off = false; /* now restored by finish, not by a call-off */
+	run->command_off = false; /* now restored by finish, not by a call-off */
 	if (vsf_words_move(run->dev->words, run->dev->sys, VFIOSAFE_RESETTING,
 			   VFIOSAFE_REINIT) < 0)
 		return vsf_run_gone(run);

@@ -17,30 +17,62 @@ void vsf_run_put(struct vsf_run *run)
 		free(run);
 }
 
+/* A parked device stays RESETTING: nobody may access it anyway. */
+static int claim_parked(const struct vfiosafe_device *dev, struct vsf_run *run)
+{
+	if (run->wish.kind == VSF_KIND_PARK)
+		return run->wish.park == dev->parked ? -EALREADY : -EXDEV;
+	if (run->wish.kind == VSF_KIND_WAKE && run->wish.park != dev->parked)
+		return -EXDEV;
+	run->from_parked = true;
+	return 0;
+}
+
+static int claim_state(struct vfiosafe_device *dev, struct vsf_run *run)
+{
+	bool live = vsf_device_state(dev) == VFIOSAFE_LIVE &&
+		    vsf_gate_state(dev) == VFIOSAFE_LIVE;
+
+	switch (vsf_device_state(dev)) {
+	case VFIOSAFE_GONE:
+		return -ENODEV;
+	case VFIOSAFE_FAULT:
+		if (run->wish.kind == VSF_KIND_PARK || run->wish.kind == VSF_KIND_WAKE)
+			return -EIO;
+		run->from_fault = true;
+		break;
+	case VFIOSAFE_RESETTING:
+		return claim_parked(dev, run);
+	default:
+		if (live && (run->wish.kind == VSF_KIND_RECOVER || run->wish.kind == VSF_KIND_WAKE))
+			return -EALREADY;
+		/* close does not take the lock: GONE in between */
+		if (vsf_words_move(dev->words, dev->sys, VFIOSAFE_LIVE,
+				   VFIOSAFE_QUIESCE) < 0)
+			return -ENODEV;
+	}
+	dev->lost_mark = false;
+	return 0;
+}
+
 /* Under dev->lock. Takes the device for @run if its state allows. */
 static int claim(struct vfiosafe_device *dev, struct vsf_run *run)
 {
-	enum vfiosafe_state state = vsf_device_state(dev);
+	int rc;
 
 	/* One callback at a time: that one first. */
-	if (dev->run || dev->losing)
+	if (dev->run || dev->losing || dev->configuring)
 		return -EBUSY;
-	if (state == VFIOSAFE_GONE)
-		return -ENODEV;
-	if (run->kind == VSF_KIND_RECOVER && state == VFIOSAFE_LIVE &&
-	    vsf_gate_state(dev) == VFIOSAFE_LIVE)
-		return -EALREADY;
-	if (state == VFIOSAFE_FAULT)
-		run->from_fault = true;
-	else if (vsf_words_move(dev->words, dev->sys, VFIOSAFE_LIVE, VFIOSAFE_QUIESCE) < 0)
-		return -ENODEV; /* close does not take the lock: GONE in between */
-	dev->lost_mark = false;
+	rc = claim_state(dev, run);
+	if (rc < 0)
+		return rc;
+	run->id = ++dev->windows;
 	dev->run = run;
 	return 0;
 }
 
-int vsf_run_start(struct vsf_run **out, struct vfiosafe_device *dev, enum vsf_kind kind,
-		  int64_t deadline)
+int vsf_run_start(struct vsf_run **out, struct vfiosafe_device *dev,
+		  struct vsf_wish wish, int64_t deadline)
 {
 	struct vsf_run *run = calloc(1, sizeof(*run));
 	int rc;
@@ -48,7 +80,7 @@ int vsf_run_start(struct vsf_run **out, struct vfiosafe_device *dev, enum vsf_ki
 	if (!run)
 		return vsf_fail(ENOMEM, "out of memory");
 	run->dev = dev;
-	run->kind = kind;
+	run->wish = wish;
 	run->deadline = deadline;
 	run->refs = 2; /* the device's and the leader's */
 	pthread_mutex_lock(&dev->lock);
@@ -123,10 +155,15 @@ int vsf_run_fault(struct vsf_run *run, enum vfiosafe_cause cause, const char *fm
 	return into_fault(run, cause);
 }
 
-/* A change of ours to a device in FAULT: it still is, and nobody need be told. */
-static bool stays_in_fault(const struct vsf_run *run)
+/*
+ * A change of ours to a device in FAULT: it still is, and nobody need be told. Nor of
+ * a device that was parked, and is.
+ */
+static bool stays_where_it_was(const struct vsf_run *run)
 {
-	return run->kind == VSF_KIND_EXCLUSIVE && run->from_fault &&
+	if (run->from_parked)
+		return run->dev->parked != VSF_AWAKE;
+	return run->wish.kind == VSF_KIND_EXCLUSIVE && run->from_fault &&
 	       vsf_device_state(run->dev) == VFIOSAFE_FAULT;
 }
 
@@ -137,7 +174,7 @@ static int back_to_live(struct vsf_run *run, int err)
 	enum vfiosafe_cause cause;
 	bool lost, gone, fault;
 
-	if (stays_in_fault(run))
+	if (stays_where_it_was(run))
 		return vsf_run_over(run, -err);
 	pthread_mutex_lock(&dev->lock);
 	cause = dev->cause ? dev->cause : VFIOSAFE_CAUSE_MARKED;
@@ -155,24 +192,19 @@ static int back_to_live(struct vsf_run *run, int err)
 	if (lost)
 		return into_fault(run, cause);
 	/* Our own change is no failure of a call: its text stays what it was. */
-	if (run->kind == VSF_KIND_EXCLUSIVE)
+	if (run->wish.kind == VSF_KIND_EXCLUSIVE || err == 0)
 		return vsf_run_over(run, -err);
 	return vsf_run_over(run, vsf_fail(err, "%s", run->text));
 }
 
-int vsf_run_call_off(struct vsf_run *run, int err, const char *fmt, ...)
+/* With run->text set, unless @err is 0. */
+static int undo(struct vsf_run *run, int err)
 {
-	va_list ap;
 	int rc;
 
-	if (vsf_device_state(run->dev) == VFIOSAFE_GONE)
-		return vsf_run_gone(run);
-	va_start(ap, fmt);
-	set_text(run, fmt, ap);
-	va_end(ap);
-	if (vsf_run_master_back(run) < 0)
+	if (vsf_run_command_back(run) < 0)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY,
-				     "bus mastering of %s could not be turned on again",
+				     "COMMAND of %s could not be written back",
 				     run->dev->address);
 	if (run->quiesced) {
 		rc = vsf_callback(run->dev, VSF_RESUME, VFIOSAFE_FOREVER);
@@ -180,10 +212,27 @@ int vsf_run_call_off(struct vsf_run *run, int err, const char *fmt, ...)
 			return vsf_run_fault(run, VFIOSAFE_CAUSE_DRIVER,
 					     "the resume callback failed (%d)", rc);
 	}
-	if (run->kind != VSF_KIND_EXCLUSIVE)
+	if (run->wish.kind != VSF_KIND_EXCLUSIVE && err)
 		vsf_log(VFIOSAFE_LOG_WARN, "%s: window called off: %s", run->dev->address,
 			run->text);
 	return back_to_live(run, err);
+}
+
+int vsf_run_call_off(struct vsf_run *run, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (vsf_device_state(run->dev) == VFIOSAFE_GONE)
+		return vsf_run_gone(run);
+	va_start(ap, fmt);
+	set_text(run, fmt, ap);
+	va_end(ap);
+	return undo(run, err);
+}
+
+int vsf_run_unchanged(struct vsf_run *run)
+{
+	return undo(run, 0);
 }
 
 VFIOSAFE_API const char *vfiosafe_cause_name(enum vfiosafe_cause cause)

@@ -45,6 +45,17 @@ struct vfiosafe_device_opts {
 	 */
 	bool keep_bus_master_off;
 
+	/*
+	 * The program's own grace period, asked beside the library's before a
+	 * reset or a change of power: for readers that use no sections, guarded
+	 * by rte_rcu or epochs of their own. 0: they have left; -EAGAIN: not yet,
+	 * ask again (do not wait in here); another error: a veto. @window is
+	 * another number for each window: when it changes, start anew. Runs on
+	 * the thread that drives the window; may not access the device.
+	 */
+	int (*drain)(void *ctx, uint64_t window, int64_t deadline_ns);
+	void *drain_ctx;
+
 	/* A vfiosafe_wait() that meets FAULT recovers the device itself. */
 	bool recover_on_wait;
 

@@ -36,12 +36,14 @@
 
 #include <vfiosafe/api.h>
 #include <vfiosafe/bar.h>
+#include <vfiosafe/config.h>
 #include <vfiosafe/device.h>
 #include <vfiosafe/driver.h>
 #include <vfiosafe/error.h>
 #include <vfiosafe/fault.h>
 #include <vfiosafe/log.h>
 #include <vfiosafe/mmio.h>
+#include <vfiosafe/power.h>
 #include <vfiosafe/region.h>
 #include <vfiosafe/section.h>
 #include <vfiosafe/state.h>

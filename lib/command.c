@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* COMMAND as the driver wants it, between windows and in their callbacks. */
+#include <errno.h>
+#include <string.h>
+
+#include "config.h"
+#include "epoch.h"
+#include "error.h"
+#include "window.h"
+#include <vfiosafe/power.h>
+
+/* Keeps windows from beginning while COMMAND is read, changed and written. */
+static int hold(struct vfiosafe_device *dev, bool beside)
+{
+	uint32_t seen = vsf_device_bell(dev);
+	int rc;
+
+	for (;;) {
+		pthread_mutex_lock(&dev->lock);
+		if (dev->run && !beside) {
+			rc = -EAGAIN;
+		} else if (dev->configuring) {
+			rc = -EBUSY;
+		} else {
+			rc = 0;
+			dev->configuring = true;
+		}
+		pthread_mutex_unlock(&dev->lock);
+		if (rc != -EBUSY)
+			return rc;
+		/* For one access of another thread to the config space. */
+		(void)vsf_device_sleep(dev, &seen, VFIOSAFE_FOREVER);
+	}
+}
+
+static void let_go(struct vfiosafe_device *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+	dev->configuring = false;
+	vsf_words_ring(dev->words, dev->sys);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+static uint16_t changed(uint16_t command, uint16_t off, uint16_t on)
+{
+	return (uint16_t)((command & ~off) | on);
+}
+
+/* What a reset, a recovery and a wake-up come back to. */
+static void keep(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
+{
+	pthread_mutex_lock(&dev->lock);
+	dev->command = changed(dev->command, off, on);
+	if (dev->run)
+		dev->run->command = changed(dev->run->command, off, on);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+static int write_command(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
+{
+	uint16_t now;
+	int rc = vsf_config_read16(dev, VSF_PCI_COMMAND, &now);
+
+	if (rc == 0)
+		rc = vsf_config_write16(dev, VSF_PCI_COMMAND, changed(now, off, on));
+	return rc < 0 ? vsf_fail(-rc, "COMMAND of %s could not be changed: %s", dev->address,
+				 strerror(-rc))
+		      : 0;
+}
+
+static bool is_parked(struct vfiosafe_device *dev)
+{
+	bool parked;
+
+	pthread_mutex_lock(&dev->lock);
+	parked = dev->parked != VSF_AWAKE && !dev->run;
+	pthread_mutex_unlock(&dev->lock);
+	return parked;
+}
+
+int vsf_command_change(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
+{
+	uint64_t word = vsf_device_word(dev);
+	bool beside = vsf_beside_callback(dev, word);
+	bool parked;
+	int rc = hold(dev, beside);
+
+	if (rc < 0)
+		return vsf_fail(EAGAIN, "a window of %s is open; vfiosafe_wait() sleeps until "
+					"it is over",
+				dev->address);
+	parked = is_parked(dev);
+	if (!beside && !parked)
+		rc = vsf_state_error(vsf_device_word(dev), dev->words->gate);
+	if (rc == 0 && !parked)
+		rc = write_command(dev, off, on);
+	if (rc == 0)
+		keep(dev, off, on);
+	let_go(dev);
+	return rc;
+}
+
+VFIOSAFE_API int vfiosafe_set_bus_master(struct vfiosafe_device *dev, bool on)
+{
+	if (vsf_depth() > 0)
+		return vsf_fail(EDEADLK, "vfiosafe_set_bus_master inside a section");
+	if (vsf_words_forked(dev->words))
+		return vsf_state_error(0, 0);
+	return vsf_command_change(dev, on ? 0 : VSF_PCI_COMMAND_MASTER,
+				  on ? VSF_PCI_COMMAND_MASTER : 0);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* The calls that take a window from begin to end, and sleep on the way. */
+#include <errno.h>
+
+#include "window.h"
+
+/* Between two polls: on other threads' sections, on the device, on the leader. */
+static void pause_step(const struct vfiosafe_window *win, unsigned int round, uint32_t *seen)
+{
+	if (win->leads)
+		vsf_drain_pause(win->dev, round);
+	else
+		(void)vsf_device_sleep(win->dev, seen, win->deadline);
+}
+
+static int drive(struct vfiosafe_window *win)
+{
+	uint32_t seen = vsf_device_bell(win->dev);
+	unsigned int round = 0;
+	int rc;
+
+	for (;;) {
+		rc = vfiosafe_window_poll(win);
+		if (rc == -EAGAIN)
+			pause_step(win, round++, &seen);
+		else if (rc == VFIOSAFE_STEP_COMMIT)
+			rc = vfiosafe_window_commit(win);
+		else if (rc == VFIOSAFE_STEP_FINISH)
+			return vfiosafe_window_finish(win);
+		else
+			return rc == VFIOSAFE_STEP_DONE ? 0 : rc;
+		/* What a parked device needs is done at the commit. */
+		if (win->leads && win->run->phase == VSF_PHASE_OVER)
+			return rc;
+		if (rc < 0 && rc != -EAGAIN)
+			return rc;
+	}
+}
+
+int vsf_window_take_through(struct vfiosafe_device *dev,
+			    const struct vfiosafe_reset_opts *opts, struct vsf_wish wish,
+			    const char *call)
+{
+	struct vfiosafe_window *win;
+	int rc = vsf_window_begin(&win, dev, opts, wish, call);
+
+	if (rc < 0)
+		return rc;
+	vsf_count_inside(dev, 1);
+	rc = drive(win);
+	vfiosafe_window_end(win);
+	vsf_count_inside(dev, -1);
+	return rc;
+}
+
+VFIOSAFE_API int vfiosafe_reset(struct vfiosafe_device *dev,
+				const struct vfiosafe_reset_opts *opts)
+{
+	return vsf_window_take_through(dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RESET },
+				       "vfiosafe_reset");
+}
+
+VFIOSAFE_API int vfiosafe_recover(struct vfiosafe_device *dev,
+				  const struct vfiosafe_reset_opts *opts)
+{
+	int rc = vsf_window_take_through(dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RECOVER },
+					 "vfiosafe_recover");
+
+	return rc == -EALREADY ? 0 : rc;
+}
