@@ -85,10 +85,12 @@ int vsf_command_change(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
 	bool parked;
 	int rc = hold(dev, beside);
 
-	if (rc < 0)
-		return vsf_fail(EAGAIN, "a window of %s is open; vfiosafe_wait() sleeps until "
-					"it is over",
-				dev->address);
+	if (rc < 0) {
+		rc = vsf_state_error(vsf_device_word(dev), dev->words->gate);
+		return rc < 0 ? rc
+			      : vsf_fail(EAGAIN, "a window of %s is just over; try again",
+					 dev->address);
+	}
 	parked = is_parked(dev);
 	if (!beside && !parked)
 		rc = vsf_state_error(vsf_device_word(dev), dev->words->gate);

@@ -119,11 +119,16 @@ static int wait_live(struct vfiosafe_device *dev, int64_t deadline)
 	int rc;
 
 	for (;;) {
-		uint64_t gate;
+		uint64_t word, gate;
 
 		vsf_fault_collect(dev);
 		gate = __atomic_load_n(&dev->words->gate, __ATOMIC_ACQUIRE);
-		rc = vsf_state_error(vsf_device_word(dev), gate);
+		word = vsf_device_word(dev);
+		/* A gate that a fault has closed: the window that is open may open it. */
+		if (vsf_word_state(gate) == VFIOSAFE_FAULT &&
+		    vsf_word_state(word) != VFIOSAFE_LIVE)
+			gate = vsf_word(0, VFIOSAFE_LIVE);
+		rc = vsf_state_error(word, gate);
 		if (rc == -EIO && dev->recover_on_wait)
 			rc = recover_until(dev, deadline);
 		if (rc != -EAGAIN)

@@ -24,13 +24,13 @@ int vsf_drain_refuse(const struct vfiosafe_device *dev, int err, pid_t tid)
 }
 
 /* Sections are short: first yield to them, then sleep, longer and longer. */
-void vsf_drain_pause(const struct vfiosafe_device *dev, unsigned int round)
+void vsf_drain_pause(const struct vfiosafe_device *dev, unsigned int round,
+		     int64_t deadline)
 {
-	int64_t ns = 0;
-
-	if (round >= 64)
-		ns = round < 128 ? 20000 : 500000;
-	vsf_sys(dev->sys, sleep_ns, ns);
+	if (round < 64)
+		vsf_sys(dev->sys, sleep_ns, 0);
+	else
+		vsf_pause(dev->sys, round < 128 ? 20000 : 500000, deadline);
 }
 
 int vsf_drain(const struct vfiosafe_device *dev, int64_t deadline)
@@ -43,7 +43,7 @@ int vsf_drain(const struct vfiosafe_device *dev, int64_t deadline)
 	for (unsigned int round = 0; !vsf_drained(dev, &tid); round++) {
 		if (vsf_now(dev->sys) >= deadline)
 			return vsf_drain_refuse(dev, EBUSY, tid);
-		vsf_drain_pause(dev, round);
+		vsf_drain_pause(dev, round, deadline);
 	}
 	return 0;
 }

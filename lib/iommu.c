@@ -53,7 +53,7 @@ int vsf_open_ioctl(const struct vsf_open *req, int fd, unsigned long request, vo
 	while ((rc = vsf_sys(req->sys, ioctl, fd, request, arg)) == -EAGAIN) {
 		if (vsf_now(req->sys) >= req->deadline)
 			return -ETIMEDOUT;
-		vsf_sys(req->sys, sleep_ns, pause);
+		vsf_pause(req->sys, pause, req->deadline);
 		if (pause < 50000000)
 			pause *= 2;
 	}

@@ -15,6 +15,15 @@ static inline int64_t vsf_deadline(const struct vfiosafe_sys *s, uint32_t ms)
 	return vsf_now(s) + (int64_t)ms * 1000000;
 }
 
+/* Sleeps for @ns, but not beyond @deadline. */
+static inline void vsf_pause(const struct vfiosafe_sys *s, int64_t ns, int64_t deadline)
+{
+	int64_t left = deadline - vsf_now(s);
+
+	if (left > 0)
+		vsf_sys(s, sleep_ns, ns < left ? ns : left);
+}
+
 /* A zeroed page, private to the process, that the kernel wipes in a forked child. */
 int vsf_page_new(const struct vfiosafe_sys *sys, void **page);
 void vsf_page_free(const struct vfiosafe_sys *sys, void *page);

@@ -156,8 +156,9 @@ int vsf_drain_refuse(const struct vfiosafe_device *dev, int err, pid_t tid);
 /* Waits until no section is open; the word keeps new ones out. -EBUSY. */
 int vsf_drain(const struct vfiosafe_device *dev, int64_t deadline);
 
-/* The back-off of those that wait for other threads' sections to end. */
-void vsf_drain_pause(const struct vfiosafe_device *dev, unsigned int round);
+/* The back-off of those that wait for other threads' sections to end; not beyond it. */
+void vsf_drain_pause(const struct vfiosafe_device *dev, unsigned int round,
+		     int64_t deadline);
 
 /*
  * A window that will be called off, for a change of ours between begin and end;

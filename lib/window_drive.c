@@ -8,7 +8,7 @@
 static void pause_step(const struct vfiosafe_window *win, unsigned int round, uint32_t *seen)
 {
 	if (win->leads)
-		vsf_drain_pause(win->dev, round);
+		vsf_drain_pause(win->dev, round, win->run->deadline);
 	else
 		(void)vsf_device_sleep(win->dev, seen, win->deadline);
 }

@@ -105,7 +105,7 @@ static int reset_ioctl(const struct vsf_run *run)
 		rc = vsf_sys(dev->sys, ioctl, dev->fd, VFIO_DEVICE_RESET, NULL);
 		if (!is_contention(rc) || is_late(run) || is_gone(run))
 			return rc;
-		vsf_sys(dev->sys, sleep_ns, pause);
+		vsf_pause(dev->sys, pause, run->deadline);
 		if (pause < 20000000)
 			pause *= 2;
 	}
