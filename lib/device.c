@@ -162,6 +162,8 @@ static void device_free(struct vfiosafe_device *dev)
 		vsf_sys(dev->sys, close, dev->wakeup_fd);
 	if (dev->ones_fd >= 0)
 		vsf_sys(dev->sys, close, dev->ones_fd);
+	if (vsf_words_forked(dev->words))
+		vsf_iommu_forget(dev->iommu);
 	vsf_iommu_put(dev->iommu);
 	vsf_words_free(dev->words, dev->sys);
 	pthread_mutex_destroy(&dev->lock);

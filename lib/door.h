@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The two doors to a device, and the IOMMU context behind each. Only
- * open_cdev.c and open_group.c know what lies behind them.
+ * open_cdev.c, open_group.c, dma_cdev.c and dma_group.c know what lies behind them.
  */
 #ifndef VSF_DOOR_H
 #define VSF_DOOR_H
@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <vfiosafe/device.h>
 
+#include "dma.h"
 #include "sys.h"
 
 #define VSF_SYSFS_DEVICES "/sys/bus/pci/devices"
@@ -34,6 +35,8 @@ struct vsf_iommu {
 	uint32_t ioas_id; /* cdev door */
 	pthread_mutex_t lock;	  /* of groups: one open at a time */
 	struct vsf_group *groups; /* group door */
+	const struct vsf_dma_door *dma; /* how mappings are made; constant */
+	struct vsf_mappings maps;	/* with a lock of its own */
 };
 
 struct vsf_group {
@@ -53,6 +56,8 @@ int vsf_open_group(struct vsf_open *req);
 struct vsf_iommu *vsf_iommu_new(const struct vfiosafe_sys *sys, enum vfiosafe_door door);
 void vsf_iommu_get(struct vsf_iommu *iommu);
 void vsf_iommu_put(struct vsf_iommu *iommu);
+/* In a forked child, before the put: what the child did not inherit. */
+void vsf_iommu_forget(struct vsf_iommu *iommu);
 
 /*
  * Retries an ioctl that answers EAGAIN, with back-off, until req->deadline;

@@ -103,6 +103,25 @@ int vsf_fault_watch(struct vsf_fault_range **out, struct vfiosafe_device *dev, v
 	return 0;
 }
 
+bool vsf_fault_overlaps(uintptr_t start, size_t len)
+{
+	const struct vsf_fault_block *block = &vsf_fault_first;
+	bool found = false;
+
+	pthread_mutex_lock(&table_lock);
+	for (; block && !found; block = block->next) {
+		for (int i = 0; i < VSF_FAULT_BLOCK && !found; i++) {
+			const struct vsf_fault_range *range = &block->range[i];
+			uintptr_t at = __atomic_load_n(&range->start, __ATOMIC_RELAXED);
+
+			found = range->gate && at != 0 && at < start + len &&
+				start < at + range->len;
+		}
+	}
+	pthread_mutex_unlock(&table_lock);
+	return found;
+}
+
 /* (B): handlers are short, but may wait for the kernel's mmap lock. */
 static void wait_handlers(const struct vfiosafe_sys *sys)
 {

@@ -64,6 +64,9 @@ int vsf_fault_replace(struct vsf_fault_range *range, uintptr_t from, size_t len)
 int vsf_fault_watch(struct vsf_fault_range **range, struct vfiosafe_device *dev,
 		    void *start, size_t len);
 
+/* Is any of these bytes a mapped BAR? Not those that were adopted as they are. */
+bool vsf_fault_overlaps(uintptr_t start, size_t len);
+
 /* What one fault replaces in a range of @len bytes: the map count is limited. */
 size_t vsf_fault_chunk(size_t len);
 

@@ -18,7 +18,9 @@ struct vsf_iommu *vsf_iommu_new(const struct vfiosafe_sys *sys, enum vfiosafe_do
 	iommu->door = door;
 	iommu->refs = 1;
 	iommu->fd = -1;
+	iommu->dma = door == VFIOSAFE_DOOR_CDEV ? &vsf_dma_cdev : &vsf_dma_group;
 	pthread_mutex_init(&iommu->lock, NULL);
+	vsf_mappings_init(&iommu->maps);
 	return iommu;
 }
 
@@ -41,8 +43,16 @@ void vsf_iommu_put(struct vsf_iommu *iommu)
 	}
 	if (iommu->fd >= 0)
 		vsf_sys(iommu->sys, close, iommu->fd);
+	/* The kernel has let go of the memory: now it may go. */
+	vsf_mappings_free(&iommu->maps, iommu->sys);
 	pthread_mutex_destroy(&iommu->lock);
 	free(iommu);
+}
+
+void vsf_iommu_forget(struct vsf_iommu *iommu)
+{
+	if (iommu)
+		vsf_mappings_forget(&iommu->maps);
 }
 
 int vsf_open_ioctl(const struct vsf_open *req, int fd, unsigned long request, void *arg)

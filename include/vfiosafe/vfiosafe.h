@@ -38,6 +38,7 @@
 #include <vfiosafe/bar.h>
 #include <vfiosafe/config.h>
 #include <vfiosafe/device.h>
+#include <vfiosafe/dma.h>
 #include <vfiosafe/driver.h>
 #include <vfiosafe/error.h>
 #include <vfiosafe/fault.h>

@@ -76,6 +76,7 @@ void fake_door_release(struct fake *fake, struct fake_file *file)
 		group->file = NULL;
 		group->container = NULL;
 	}
+	fake_iommu_release(fake, file);
 	fake_file_put(fake, file->parent);
 }
 
@@ -146,7 +147,7 @@ static int group_ioctl(struct fake *fake, struct fake_file *file, unsigned long 
 }
 
 static int container_ioctl(struct fake *fake, struct fake_file *file,
-			   unsigned long request, const void *arg)
+			   unsigned long request, void *arg)
 {
 	switch (request) {
 	case VFIO_GET_API_VERSION:
@@ -156,7 +157,7 @@ static int container_ioctl(struct fake *fake, struct fake_file *file,
 	case VFIO_SET_IOMMU:
 		break;
 	default:
-		return -ENOTTY;
+		return fake_type1_ioctl(fake, file, request, arg);
 	}
 	for (int i = 0; i < FAKE_FUNCTIONS; i++) {
 		if (fake->group[i].container == file && !file->typed) {
@@ -173,7 +174,7 @@ static int iommufd_ioctl(struct fake *fake, struct fake_file *file, unsigned lon
 	struct iommu_ioas_alloc *alloc = arg;
 
 	if (request != IOMMU_IOAS_ALLOC)
-		return -ENOTTY;
+		return fake_ioas_ioctl(fake, file, request, arg);
 	if (alloc->size < sizeof(*alloc) || alloc->flags)
 		return -EINVAL;
 	alloc->out_ioas_id = file->ioas_id = ++fake->last_ioas;

@@ -169,6 +169,7 @@ void fake_start(struct fake *fake)
 	fake_memory_install(&fake->sys);
 	fake_clock_install(&fake->sys);
 	fake_tree_start(fake);
+	fake_iommu_start(fake);
 	fake_add(fake, "0000:01:00.0", 7, 3);
 	/* A thread's record stays until the thread ends: it is no leak. */
 	(void)vsf_thread_get(&self);

@@ -143,6 +143,35 @@ struct fake_map {
 	bool dontfork;
 };
 
+#define FAKE_DMAS 64
+#define FAKE_IOVAS 40
+
+/* What a device can reach, and as what. */
+struct fake_dma {
+	const struct fake_file *file; /* container or iommufd; NULL: a free entry */
+	uint64_t iova, len;
+	uintptr_t vaddr;
+	int fd; /* or -1 */
+	uint64_t offset;
+	uint32_t prot; /* 1: the device writes, 2: it reads */
+};
+
+struct fake_iova {
+	uint64_t start, last;
+};
+
+struct fake_iommu {
+	/* Behaviour that tests choose. */
+	struct fake_iova range[FAKE_IOVAS];
+	unsigned int count;
+	uint64_t align;
+	int entries;	  /* that there may be */
+	bool no_caps;	  /* type1 does not say ranges */
+	bool no_map_file; /* iommufd takes addresses only */
+
+	struct fake_dma dma[FAKE_DMAS];
+};
+
 #define FAKE_NODES 96
 #define FAKE_FDS 48
 #define FAKE_MAPS 64
@@ -181,6 +210,7 @@ struct fake {
 	struct fake_map map[FAKE_MAPS];
 	unsigned int real_fds; /* memfds and eventfds: the SIGBUS handler uses them directly */
 	uint64_t memlock_limit;
+	struct fake_iommu iommu;
 	uint32_t last_ioas;
 	int64_t heap_blocks, heap_bytes; /* at the start */
 };
@@ -212,6 +242,10 @@ void fake_fail(struct fake *fake, enum fake_call call, uint64_t key, int err,
 void fake_fail_later(struct fake *fake, enum fake_call call, uint64_t key, int err,
 		     unsigned int skip, unsigned int times);
 const char *fake_call_name(enum fake_call call);
+
+/* fake_iommu.c: the mapping that @iova lies in, or NULL, and how many there are. */
+struct fake_dma *fake_dma_at(struct fake *fake, uint64_t iova);
+unsigned int fake_dmas(struct fake *fake);
 
 /* The tree of paths. */
 struct fake_node *fake_find(struct fake *fake, const char *path);

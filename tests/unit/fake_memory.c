@@ -84,7 +84,7 @@ static int fake_mmap(void *ctx, void **addr, size_t len, int prot, int flags, in
 	struct fake_file *file = fd >= 0 ? fake_file_of(fake, fd) : NULL;
 	int rc = fake_enter(fake, FAKE_MMAP, fd >= 0);
 
-	if (rc == 0 && fd >= 0)
+	if (rc == 0 && fd >= FAKE_FD0)
 		rc = place_of_bar(fake, &fd, &offset, len, flags);
 	if (rc == 0)
 		rc = vsf_sys(vfiosafe_sys_default(), mmap, addr, len, prot, flags, fd,

@@ -38,6 +38,14 @@ bool fake_bound(const struct fake_file *file); /* an open device, ready for use 
 int fake_device_ioctl(struct fake *fake, struct fake_file *file, unsigned long request,
 		      void *arg);
 
+/* fake_iommu.c: address spaces */
+void fake_iommu_start(struct fake *fake);
+void fake_iommu_release(struct fake *fake, const struct fake_file *file);
+int fake_ioas_ioctl(struct fake *fake, struct fake_file *file, unsigned long request,
+		    void *arg);
+int fake_type1_ioctl(struct fake *fake, struct fake_file *file, unsigned long request,
+		     void *arg);
+
 /* fake_device.c */
 int fake_function_ioctl(struct fake *fake, struct fake_function *fn,
 			unsigned long request, void *arg);

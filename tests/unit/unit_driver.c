@@ -50,7 +50,7 @@ static void lost(struct vfiosafe_device *dev, void *ctx, enum vfiosafe_cause cau
 	(void)run(dev, LOST);
 }
 
-int driver_setup(void **state)
+int driver_set(void)
 {
 	const struct vfiosafe_driver_ops ops = {
 		.size = sizeof(ops),
@@ -62,8 +62,13 @@ int driver_setup(void **state)
 	};
 
 	memset(&driver, 0, sizeof(driver));
-	bench_setup_open(state);
 	return vfiosafe_device_set_driver(bench.dev, &ops, &driver);
+}
+
+int driver_setup(void **state)
+{
+	bench_setup_open(state);
+	return driver_set();
 }
 
 int reset_ms(uint32_t ms)

@@ -21,6 +21,8 @@ extern struct driver driver;
 
 /* Device open with the driver set, which does nothing yet. */
 int driver_setup(void **state);
+/* Sets it on a device that is open. */
+int driver_set(void);
 
 /* vfiosafe_reset() with a deadline; the log holds what happened in it. */
 int reset_ms(uint32_t ms);
