@@ -143,7 +143,8 @@ static void unwatch_all(struct vfiosafe_bar *bar)
 static void bar_release(struct vfiosafe_bar *bar)
 {
 	unwatch_all(bar);
-	if (bar->reserved_len)
+	/* A forked child did not inherit it: what is there now is the child's own. */
+	if (bar->reserved_len && !vsf_words_forked(bar->dev->words))
 		vsf_sys(bar->dev->sys, munmap, bar->base, bar->reserved_len);
 	free(bar);
 }
