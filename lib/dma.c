@@ -21,10 +21,12 @@ int vsf_dma_refuse(const struct vfiosafe_device *dev, const char *call)
 	if (vsf_words_forked(dev->words))
 		return vsf_state_error(0, 0);
 	if (vsf_depth() > 0)
-		return vsf_fail(EDEADLK, "%s inside a section: it may block for seconds", call);
+		return vsf_fail(EDEADLK, "%s inside a section: it may block for seconds",
+				call);
 	if (!dev->iommu)
-		return vsf_fail(EOPNOTSUPP, "%s was adopted from an fd: its IOMMU context "
-					    "belongs to whoever opened it; map the memory there",
+		return vsf_fail(EOPNOTSUPP,
+				"%s was adopted from an fd: its IOMMU context "
+				"belongs to whoever opened it; map the memory there",
 				dev->address);
 	return 0;
 }
@@ -66,7 +68,8 @@ static int map_through_us(const struct vsf_iommu *iommu, struct vsf_dma_request 
 	return rc;
 }
 
-static int ask_kernel(const struct vsf_iommu *iommu, struct vsf_dma_request *req, void **own)
+static int ask_kernel(const struct vsf_iommu *iommu, struct vsf_dma_request *req,
+		      void **own)
 {
 	int rc;
 
@@ -105,7 +108,8 @@ static int claim(struct vsf_mappings *maps, uint64_t iova, uint64_t len, bool al
 	if (!map || map->iova != iova || map->len != len)
 		return vsf_dma_refuse_unmap(maps, iova, len);
 	if (map->busy)
-		return vsf_fail(EBUSY, "another thread is mapping or unmapping 0x%llx + 0x%llx",
+		return vsf_fail(EBUSY,
+				"another thread is mapping or unmapping 0x%llx + 0x%llx",
 				(ull)iova, (ull)len);
 	if ((map->of == VSF_MAPPING_ALLOC) != alloc)
 		return vsf_fail(EINVAL, "0x%llx + 0x%llx is %s", (ull)iova, (ull)len,
@@ -131,8 +135,9 @@ int vsf_dma_unmap(struct vfiosafe_device *dev, uint64_t iova, uint64_t len, bool
 	rc = iommu->dma->unmap(iommu, iova, len);
 	settle(iommu, iova, own, rc < 0);
 	if (rc < 0)
-		return vsf_fail(-rc, "unmapping IOVA 0x%llx + 0x%llx failed: %s; it is still "
-				     "mapped",
+		return vsf_fail(-rc,
+				"unmapping IOVA 0x%llx + 0x%llx failed: %s; it is still "
+				"mapped",
 				(ull)iova, (ull)len, strerror(-rc));
 	if (own)
 		vsf_sys(iommu->sys, munmap, own, len);
@@ -155,14 +160,16 @@ static int map_public(struct vfiosafe_device *dev, struct vsf_dma_request *req,
 	return rc;
 }
 
-VFIOSAFE_API int vfiosafe_iommu_map(struct vfiosafe_device *dev, void *vaddr, uint64_t len,
-				    const struct vfiosafe_iommu_opts *opts, uint64_t *iova)
+VFIOSAFE_API int vfiosafe_iommu_map(struct vfiosafe_device *dev, void *vaddr,
+				    uint64_t len, const struct vfiosafe_iommu_opts *opts,
+				    uint64_t *iova)
 {
 	struct vsf_dma_request req = { .vaddr = vaddr, .fd = -1, .len = len };
 
 	if (!vaddr)
 		return vsf_fail(EINVAL, "vaddr is NULL");
-	return map_public(dev, &req, VSF_MAPPING_CALLER, opts, iova, "vfiosafe_iommu_map");
+	return map_public(dev, &req, VSF_MAPPING_CALLER, opts, iova,
+			  "vfiosafe_iommu_map");
 }
 
 VFIOSAFE_API int vfiosafe_iommu_map_file(struct vfiosafe_device *dev, int fd,

@@ -97,13 +97,15 @@ int vsf_dma_reserve(struct vsf_iommu *iommu, struct vsf_dma_request *req,
 		    enum vsf_mapping_of of, const struct vfiosafe_iommu_opts *opts);
 
 /* dma_text.c: refusals in words. What the kernel means by @err; returns @err. */
-int vsf_dma_map_failed(struct vsf_iommu *iommu, const struct vsf_dma_request *req, int err);
+int vsf_dma_map_failed(struct vsf_iommu *iommu, const struct vsf_dma_request *req,
+		       int err);
 
 /* -ERANGE: the IOMMU does not take these addresses. */
 int vsf_dma_refuse_range(const struct vsf_iova_space *space, uint64_t iova, uint64_t len);
 /* -ENOSPC: nothing is free. */
-int vsf_dma_refuse_space(const struct vsf_iova_space *space, const struct vsf_mappings *maps,
-			 uint64_t len, uint64_t align, uint64_t last);
+int vsf_dma_refuse_space(const struct vsf_iova_space *space,
+			 const struct vsf_mappings *maps, uint64_t len, uint64_t align,
+			 uint64_t last);
 /* -ENOENT: not a mapping. With the lock held. */
 int vsf_dma_refuse_unmap(struct vsf_mappings *maps, uint64_t iova, uint64_t len);
 

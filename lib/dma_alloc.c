@@ -15,8 +15,8 @@
 
 static int page_up(uint64_t *len, uint32_t flags)
 {
-	uint64_t page = flags & VFIOSAFE_DMA_HUGE_2M ? HUGE_2M
-						     : (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t page =
+		flags & VFIOSAFE_DMA_HUGE_2M ? HUGE_2M : (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t up = (*len + (page - 1)) & ~(page - 1);
 
 	if (*len == 0 || up < *len)
@@ -29,15 +29,17 @@ static int page_up(uint64_t *len, uint32_t flags)
 static int no_pages(uint64_t len, uint32_t flags, int err)
 {
 	if (flags & VFIOSAFE_DMA_HUGE_2M)
-		return vsf_fail(-err, "no huge pages of 2 MiB for 0x%llx bytes (%s): set more "
-				      "aside in /sys/kernel/mm/hugepages/hugepages-2048kB/"
-				      "nr_hugepages, or go without VFIOSAFE_DMA_HUGE_2M",
+		return vsf_fail(-err,
+				"no huge pages of 2 MiB for 0x%llx bytes (%s): set more "
+				"aside in /sys/kernel/mm/hugepages/hugepages-2048kB/"
+				"nr_hugepages, or go without VFIOSAFE_DMA_HUGE_2M",
 				(unsigned long long)len, strerror(-err));
 	return vsf_fail(-err, "no memory of 0x%llx bytes: %s", (unsigned long long)len,
 			strerror(-err));
 }
 
-static int allocate(const struct vfiosafe_sys *sys, uint64_t len, uint32_t flags, void **addr)
+static int allocate(const struct vfiosafe_sys *sys, uint64_t len, uint32_t flags,
+		    void **addr)
 {
 	int map = MAP_PRIVATE | MAP_ANONYMOUS;
 	int rc;

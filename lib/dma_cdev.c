@@ -60,7 +60,10 @@ static int cdev_space(const struct vsf_iommu *iommu, struct vsf_iova_space *spac
 			room = count;
 		free(ranges);
 	}
-	return rc == -EMSGSIZE ? vsf_fail(EBUSY, "its IOVA ranges changed each time they were asked for") : rc;
+	return rc == -EMSGSIZE
+		       ? vsf_fail(EBUSY,
+				  "its IOVA ranges changed each time they were asked for")
+		       : rc;
 }
 
 /* The uapi names what the device may do from the memory's side. */

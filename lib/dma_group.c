@@ -92,7 +92,8 @@ static int group_space(const struct vsf_iommu *iommu, struct vsf_iova_space *spa
 		info->argsz = argsz;
 		rc = vsf_sys(iommu->sys, ioctl, iommu->fd, VFIO_IOMMU_GET_INFO, info);
 		if (rc < 0)
-			rc = vsf_fail(-rc, "VFIO_IOMMU_GET_INFO failed: %s", strerror(-rc));
+			rc = vsf_fail(-rc, "VFIO_IOMMU_GET_INFO failed: %s",
+				      strerror(-rc));
 		else if (info->argsz <= argsz)
 			rc = vsf_iova_parse_group(info, argsz, space);
 		else if (info->argsz > INFO_MAX)
@@ -102,7 +103,10 @@ static int group_space(const struct vsf_iommu *iommu, struct vsf_iova_space *spa
 		argsz = info->argsz;
 		free(info);
 	}
-	return rc == -EMSGSIZE ? vsf_fail(EBUSY, "its IOVA ranges changed each time they were asked for") : rc;
+	return rc == -EMSGSIZE
+		       ? vsf_fail(EBUSY,
+				  "its IOVA ranges changed each time they were asked for")
+		       : rc;
 }
 
 static int group_map(const struct vsf_iommu *iommu, const struct vsf_dma_request *req)

@@ -15,7 +15,8 @@
 
 typedef unsigned long long ull;
 
-static int read_opts(struct vfiosafe_iommu_opts *to, const struct vfiosafe_iommu_opts *from)
+static int read_opts(struct vfiosafe_iommu_opts *to,
+		     const struct vfiosafe_iommu_opts *from)
 {
 	const uint32_t both = VFIOSAFE_DMA_READ | VFIOSAFE_DMA_WRITE;
 
@@ -33,8 +34,9 @@ static int read_opts(struct vfiosafe_iommu_opts *to, const struct vfiosafe_iommu
 		return vsf_fail(EINVAL, "opts.align is 0x%llx, no power of two",
 				(ull)to->align);
 	if (to->fixed && (to->align || to->below))
-		return vsf_fail(EINVAL, "opts.fixed says where: opts.align and opts.below are "
-					"for when the library chooses");
+		return vsf_fail(EINVAL,
+				"opts.fixed says where: opts.align and opts.below are "
+				"for when the library chooses");
 	to->prot = to->prot ? to->prot : both;
 	return 0;
 }
@@ -53,12 +55,13 @@ static int check_request(const struct vsf_dma_request *req, uint64_t granule)
 	const char *what = req->vaddr ? "address" : "offset";
 
 	if (req->len == 0 || (at | req->len) & (granule - 1))
-		return vsf_fail(EINVAL, "%s 0x%llx and length 0x%llx have to be multiples of "
-					"0x%llx, and not empty",
+		return vsf_fail(EINVAL,
+				"%s 0x%llx and length 0x%llx have to be multiples of "
+				"0x%llx, and not empty",
 				what, (ull)at, (ull)req->len, (ull)granule);
 	if (at + (req->len - 1) < at)
-		return vsf_fail(EINVAL, "%s 0x%llx + 0x%llx ends beyond all addresses", what,
-				(ull)at, (ull)req->len);
+		return vsf_fail(EINVAL, "%s 0x%llx + 0x%llx ends beyond all addresses",
+				what, (ull)at, (ull)req->len);
 	/* type1 would take it, and nothing stop that DMA during a reset. */
 	if (req->vaddr && vsf_fault_overlaps((uintptr_t)at, req->len))
 		return vsf_fail(EINVAL, "0x%llx + 0x%llx is a mapped BAR, no memory",
@@ -80,8 +83,9 @@ static int check_fixed(struct vsf_iommu *iommu, const struct vsf_iova_space *spa
 		return vsf_dma_refuse_range(space, req->iova, req->len);
 	other = vsf_mappings_overlap(&iommu->maps, req->iova, req->len);
 	if (other)
-		return vsf_fail(EEXIST, "IOVA 0x%llx + 0x%llx overlaps the mapping 0x%llx + "
-					"0x%llx",
+		return vsf_fail(EEXIST,
+				"IOVA 0x%llx + 0x%llx overlaps the mapping 0x%llx + "
+				"0x%llx",
 				(ull)req->iova, (ull)req->len, (ull)other->iova,
 				(ull)other->len);
 	return 0;
@@ -107,9 +111,11 @@ static int choose(struct vsf_iommu *iommu, const struct vsf_iova_space *space,
 	int rc = -ENOSPC;
 
 	if (large > align)
-		rc = vsf_iova_find(space, &iommu->maps, req->len, large, last, &req->iova);
+		rc = vsf_iova_find(space, &iommu->maps, req->len, large, last,
+				   &req->iova);
 	if (rc == -ENOSPC)
-		rc = vsf_iova_find(space, &iommu->maps, req->len, align, last, &req->iova);
+		rc = vsf_iova_find(space, &iommu->maps, req->len, align, last,
+				   &req->iova);
 	if (rc == -ENOSPC)
 		return vsf_dma_refuse_space(space, &iommu->maps, req->len, align, last);
 	return rc;

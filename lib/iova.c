@@ -45,13 +45,15 @@ int vsf_iova_add(struct vsf_iova_space *space, uint64_t start, uint64_t last)
 
 	if (start > last ||
 	    (space->count > 0 && start <= space->range[space->count - 1].last))
-		return vsf_fail(EBADMSG, "the kernel's list of IOVA ranges makes no sense: "
-					 "0x%llx to 0x%llx",
+		return vsf_fail(EBADMSG,
+				"the kernel's list of IOVA ranges makes no sense: "
+				"0x%llx to 0x%llx",
 				(unsigned long long)start, (unsigned long long)last);
 	if (start > VSF_IOVA_MSI_LAST || last < VSF_IOVA_MSI_START)
 		return append(space, start, last);
 	/* What lies below the interrupts, if anything, and above. */
-	rc = start < VSF_IOVA_MSI_START ? append(space, start, VSF_IOVA_MSI_START - 1) : 0;
+	rc = start < VSF_IOVA_MSI_START ? append(space, start, VSF_IOVA_MSI_START - 1)
+					: 0;
 	if (rc == 0 && last > VSF_IOVA_MSI_LAST)
 		rc = append(space, VSF_IOVA_MSI_LAST + 1, last);
 	return rc;

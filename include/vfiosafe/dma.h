@@ -101,8 +101,9 @@ vfiosafe_iommu_map(struct vfiosafe_device *dev, void *vaddr, uint64_t len,
  * shorter.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
-vfiosafe_iommu_map_file(struct vfiosafe_device *dev, int fd, uint64_t offset, uint64_t len,
-			const struct vfiosafe_iommu_opts *opts, uint64_t *iova);
+vfiosafe_iommu_map_file(struct vfiosafe_device *dev, int fd, uint64_t offset,
+			uint64_t len, const struct vfiosafe_iommu_opts *opts,
+			uint64_t *iova);
 
 /**
  * vfiosafe_iommu_unmap - take an address back from the device
@@ -116,8 +117,8 @@ vfiosafe_iommu_map_file(struct vfiosafe_device *dev, int fd, uint64_t offset, ui
  * it is still mapped.
  * Context: as vfiosafe_iommu_map().
  */
-VFIOSAFE_API VFIOSAFE_MUST_CHECK int
-vfiosafe_iommu_unmap(struct vfiosafe_device *dev, uint64_t iova, uint64_t len);
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_iommu_unmap(struct vfiosafe_device *dev,
+							  uint64_t iova, uint64_t len);
 
 /* Memory for the program and the device. Plain values: copy them freely. */
 struct vfiosafe_dma_memory {
@@ -142,9 +143,9 @@ struct vfiosafe_dma_memory {
  * is the caller's decision; else as vfiosafe_iommu_map().
  * Context: as vfiosafe_iommu_map().
  */
-VFIOSAFE_API VFIOSAFE_MUST_CHECK int
-vfiosafe_dma_alloc(struct vfiosafe_dma_memory *mem, struct vfiosafe_device *dev,
-		   uint64_t len, uint32_t flags);
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_dma_alloc(struct vfiosafe_dma_memory *mem,
+							struct vfiosafe_device *dev,
+							uint64_t len, uint32_t flags);
 
 /**
  * vfiosafe_dma_free - take it back from the device, and free it

@@ -69,6 +69,7 @@ static inline int map_fixed(uint64_t offset, uint64_t len, uint64_t iova)
 		.initial_state = (void *)(uintptr_t)(door)                               \
 	}
 #define BOTH(test)                                                                       \
-	DOOR(test, " (cdev)", VFIOSAFE_DOOR_CDEV), DOOR(test, " (group)", VFIOSAFE_DOOR_GROUP)
+	DOOR(test, " (cdev)", VFIOSAFE_DOOR_CDEV),                                       \
+		DOOR(test, " (group)", VFIOSAFE_DOOR_GROUP)
 
 #endif

@@ -14,7 +14,7 @@
 struct failing {
 	int (*setup)(void **state);
 	enum vfiosafe_door door;
-	int (*run)(void);     /* what is put under failures; 0 or its first error */
+	int (*run)(void);      /* what is put under failures; 0 or its first error */
 	void (*check)(int rc); /* what must hold after it returned @rc */
 };
 

@@ -228,8 +228,8 @@ static uint32_t add_caps(const struct fake_iommu *iommu, uint8_t *answer)
 	memcpy(list.range, iommu->range, sizeof(list.range));
 	at = put(answer, at, at + head + sizeof(migration), 2, migration,
 		 sizeof(migration));
-	at = put(answer, at, iommu->count ? at + head + (uint32_t)sizeof(avail) : 0, 3, avail,
-		 sizeof(avail));
+	at = put(answer, at, iommu->count ? at + head + (uint32_t)sizeof(avail) : 0, 3,
+		 avail, sizeof(avail));
 	if (iommu->count)
 		at = put(answer, at, 0, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, &list,
 			 8 + iommu->count * (uint32_t)sizeof(list.range[0]));
@@ -265,7 +265,8 @@ static int type1_map(struct fake *fake, struct fake_file *file,
 				      .len = map->size,
 				      .vaddr = map->vaddr,
 				      .fd = -1,
-				      .prot = map->flags & 1 ? map->flags & 2 ? 3 : 2 : 1 };
+				      .prot = map->flags & 1 ? map->flags & 2 ? 3 : 2
+							     : 1 };
 
 	return map->argsz < sizeof(*map) ? -EINVAL : add(fake, &dma);
 }

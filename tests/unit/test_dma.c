@@ -48,7 +48,8 @@ static void only_a_whole_mapping_is_unmapped(void **state)
 		       "nothing is mapped at IOVA 0x5000");
 	assert_int_equal(fake_dmas(&bench.k), 1);
 	assert_ok(vfiosafe_iommu_unmap(bench.dev, iova, 4 * PAGE));
-	assert_refused(vfiosafe_iommu_unmap(bench.dev, iova, 4 * PAGE), ENOENT, "nothing");
+	assert_refused(vfiosafe_iommu_unmap(bench.dev, iova, 4 * PAGE), ENOENT,
+		       "nothing");
 }
 
 static void what_the_kernel_does_not_unmap_stays_known(void **state)
@@ -80,7 +81,8 @@ static void a_file_is_mapped_and_may_be_closed(void **state)
 	uint64_t iova;
 
 	(void)state;
-	assert_ok(vfiosafe_iommu_map_file(bench.dev, fd, 2 * PAGE, 4 * PAGE, NULL, &iova));
+	assert_ok(
+		vfiosafe_iommu_map_file(bench.dev, fd, 2 * PAGE, 4 * PAGE, NULL, &iova));
 	assert_ok(vsf_sys(&bench.k.sys, close, fd));
 	dma = fake_dma_at(&bench.k, iova);
 	assert_int_equal(dma->len, 4 * PAGE);
@@ -102,7 +104,8 @@ static void an_older_kernel_gets_the_address_of_the_file(void **state)
 	(void)state;
 	assert_int_equal(pwrite(fd, "there", 6, 2 * (off_t)PAGE), 6);
 	bench.k.iommu.no_map_file = true;
-	assert_ok(vfiosafe_iommu_map_file(bench.dev, fd, 2 * PAGE, 4 * PAGE, NULL, &iova));
+	assert_ok(
+		vfiosafe_iommu_map_file(bench.dev, fd, 2 * PAGE, 4 * PAGE, NULL, &iova));
 	assert_ok(vsf_sys(&bench.k.sys, close, fd));
 	assert_int_equal(fake_mapped(&bench.k) - before, 4 * PAGE);
 	dma = fake_dma_at(&bench.k, iova);

@@ -79,8 +79,8 @@ static void huge_pages_that_are_not_there_say_where_to_set_them_aside(void **sta
 
 	(void)state;
 	fake_fail(&bench.k, FAKE_MMAP, false, ENOMEM, 1);
-	assert_refused(vfiosafe_dma_alloc(&mem, bench.dev, 1, VFIOSAFE_DMA_HUGE_2M), ENOMEM,
-		       "0x200000 bytes", "nr_hugepages", "go without");
+	assert_refused(vfiosafe_dma_alloc(&mem, bench.dev, 1, VFIOSAFE_DMA_HUGE_2M),
+		       ENOMEM, "0x200000 bytes", "nr_hugepages", "go without");
 	assert_int_equal(fake_mapped(&bench.k), before);
 	fake_fail(&bench.k, FAKE_MMAP, false, ENOMEM, 1);
 	assert_refused(vfiosafe_dma_alloc(&mem, bench.dev, 1, 0), ENOMEM, "0x1000 bytes",

@@ -71,7 +71,8 @@ static void make_ranges(void)
 static void one_step(uint64_t *iova_of, uint64_t *pages_of, unsigned int slot)
 {
 	uint64_t pages = 1 + (uint64_t)rand() % 12, align = UINT64_C(1) << rand() % 5;
-	uint64_t last = rand() % 4 ? UINT64_MAX : (uint64_t)rand() % (PAGES * PAGE) + PAGE;
+	uint64_t last =
+		rand() % 4 ? UINT64_MAX : (uint64_t)rand() % (PAGES * PAGE) + PAGE;
 	uint64_t iova = 0, want = 0;
 	int rc;
 
@@ -87,8 +88,8 @@ static void one_step(uint64_t *iova_of, uint64_t *pages_of, unsigned int slot)
 	if (rc < 0)
 		return;
 	assert_null(vsf_mappings_overlap(&maps, iova, pages * PAGE));
-	assert_ok(vsf_mappings_add(&maps, &(struct vsf_mapping){ .iova = iova,
-								 .len = pages * PAGE }));
+	assert_ok(vsf_mappings_add(
+		&maps, &(struct vsf_mapping){ .iova = iova, .len = pages * PAGE }));
 	memset(taken + iova / PAGE - FIRST, true, pages);
 	iova_of[slot] = iova;
 	pages_of[slot] = pages;
@@ -118,7 +119,8 @@ static void mappings_at_both_ends_of_all_addresses_are_no_overflow(void **state)
 	(void)state;
 	assert_ok(vsf_iova_add(&space, 0, UINT64_MAX));
 	assert_int_equal(space.count, 2);
-	assert_ok(vsf_mappings_add(&maps, &(struct vsf_mapping){ .iova = top, .len = PAGE }));
+	assert_ok(vsf_mappings_add(&maps,
+				   &(struct vsf_mapping){ .iova = top, .len = PAGE }));
 	assert_non_null(vsf_mappings_overlap(&maps, top, PAGE));
 	assert_null(vsf_mappings_overlap(&maps, top - PAGE, PAGE));
 	assert_non_null(vsf_mappings_overlap(&maps, top - PAGE, 2 * PAGE));
@@ -128,9 +130,9 @@ static void mappings_at_both_ends_of_all_addresses_are_no_overflow(void **state)
 	assert_int_equal(iova, top - PAGE);
 	assert_int_equal(vsf_iova_find(&space, &maps, 2 * PAGE, PAGE, UINT64_MAX, &iova),
 			 -ENOSPC);
-	assert_int_equal(vsf_iova_find(&space, &maps, PAGE, UINT64_C(1) << 63, UINT64_MAX,
-				       &iova),
-			 -ENOSPC);
+	assert_int_equal(
+		vsf_iova_find(&space, &maps, PAGE, UINT64_C(1) << 63, UINT64_MAX, &iova),
+		-ENOSPC);
 }
 
 static void ranges_that_do_not_ascend_make_no_sense(void **state)

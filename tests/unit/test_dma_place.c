@@ -23,8 +23,8 @@ static void a_null_pointer_in_a_descriptor_stays_a_fault(void **state)
 	(void)state;
 	assert_true(mapped(0, PAGE, NULL) >= 0x10000);
 	opts.below = 0x10000;
-	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, &opts, &iova), ENOSPC,
-		       "below 0x10000");
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, &opts, &iova),
+		       ENOSPC, "below 0x10000");
 }
 
 static void large_memory_gets_addresses_for_large_pages(void **state)
@@ -65,8 +65,8 @@ static void a_device_with_few_address_lines_gets_low_addresses(void **state)
 	opts.below = 0x10000 + 2 * PAGE;
 	assert_int_equal(mapped(0, PAGE, &opts), 0x10000);
 	assert_int_equal(mapped(0, PAGE, &opts), 0x11000);
-	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, &opts, &iova), ENOSPC,
-		       "0x1000 bytes", "below 0x12000", "2 mappings");
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, &opts, &iova),
+		       ENOSPC, "0x1000 bytes", "below 0x12000", "2 mappings");
 	/* The last byte counts, not the first. */
 	opts.below = 0x12000 + 2 * PAGE - 1;
 	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), 2 * PAGE, &opts, &iova),
@@ -131,8 +131,8 @@ static void many_ranges_are_asked_for_again_with_more_room(void **state)
 	(void)state;
 	bench.k.iommu.count = FAKE_IOVAS;
 	for (uint64_t i = 0; i < FAKE_IOVAS; i++)
-		bench.k.iommu.range[i] = (struct fake_iova){ (i + 1) * MIB,
-							     (i + 1) * MIB + PAGE - 1 };
+		bench.k.iommu.range[i] =
+			(struct fake_iova){ (i + 1) * MIB, (i + 1) * MIB + PAGE - 1 };
 	for (uint64_t i = 0; i < FAKE_IOVAS; i++)
 		assert_int_equal(mapped(0, PAGE, NULL), (i + 1) * MIB);
 	assert_refused(map_fixed(0, PAGE, MIB + PAGE), ERANGE, "0x100000-0x100fff");
@@ -155,8 +155,8 @@ static void large_pages_of_the_iommu_are_the_granule(void **state)
 
 	(void)state;
 	bench.k.iommu.align = 4 * PAGE;
-	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, NULL, &iova), EINVAL,
-		       "length 0x1000", "0x4000");
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, NULL, &iova),
+		       EINVAL, "length 0x1000", "0x4000");
 	assert_int_equal(mapped(4 * PAGE, 4 * PAGE, NULL), 0x10000);
 	assert_refused(map_fixed(0, 4 * PAGE, 0x21000), EINVAL, "IOVA 0x21000", "0x4000");
 }

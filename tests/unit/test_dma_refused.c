@@ -9,7 +9,8 @@
 
 static unsigned long map_request(void)
 {
-	return bench.opts.door == VFIOSAFE_DOOR_CDEV ? IOMMU_IOAS_MAP : VFIO_IOMMU_MAP_DMA;
+	return bench.opts.door == VFIOSAFE_DOOR_CDEV ? IOMMU_IOAS_MAP
+						     : VFIO_IOMMU_MAP_DMA;
 }
 
 static void requests_that_make_no_sense_are_refused_with_numbers(void **state)
@@ -18,30 +19,30 @@ static void requests_that_make_no_sense_are_refused_with_numbers(void **state)
 	uint64_t iova = 7;
 
 	(void)state;
-	assert_refused(vfiosafe_iommu_map(bench.dev, memory(8), PAGE, NULL, &iova), EINVAL,
-		       "008 and length 0x1000", "multiples of 0x1000");
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(8), PAGE, NULL, &iova),
+		       EINVAL, "008 and length 0x1000", "multiples of 0x1000");
 	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), 100, NULL, &iova), EINVAL,
 		       "length 0x64", "multiples of 0x1000");
 	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), 0, NULL, &iova), EINVAL,
 		       "not empty");
-	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), -PAGE, NULL, &iova), EINVAL,
-		       "beyond all addresses");
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), -PAGE, NULL, &iova),
+		       EINVAL, "beyond all addresses");
 	assert_refused(vfiosafe_iommu_map(bench.dev, NULL, PAGE, NULL, &iova), EINVAL,
 		       "NULL");
 	opts.prot = 4;
-	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, &opts, &iova), EINVAL,
-		       "opts.prot", "0x4");
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, &opts, &iova),
+		       EINVAL, "opts.prot", "0x4");
 	opts = dma_opts();
 	opts.align = 3 * PAGE;
-	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, &opts, &iova), EINVAL,
-		       "opts.align is 0x3000");
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, &opts, &iova),
+		       EINVAL, "opts.align is 0x3000");
 	opts.align = PAGE;
 	opts.fixed = true;
-	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, &opts, &iova), EINVAL,
-		       "opts.fixed", "opts.align");
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, &opts, &iova),
+		       EINVAL, "opts.fixed", "opts.align");
 	opts = (struct vfiosafe_iommu_opts){ .size = 4 };
-	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, &opts, &iova), EINVAL,
-		       "opts.size is 4");
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, &opts, &iova),
+		       EINVAL, "opts.size is 4");
 	assert_int_equal(iova, 7);
 	assert_int_equal(fake_dmas(&bench.k), 0);
 }
@@ -67,8 +68,8 @@ static void without_a_limit_the_kernel_is_out_of_memory(void **state)
 	(void)state;
 	bench.k.memlock_limit = UINT64_MAX;
 	fake_fail(&bench.k, FAKE_IOCTL, map_request(), ENOMEM, 1);
-	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, NULL, &iova), ENOMEM,
-		       "0x1000 bytes", "kernel is out of memory");
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, NULL, &iova),
+		       ENOMEM, "0x1000 bytes", "kernel is out of memory");
 }
 
 static void memory_that_is_not_there_is_a_fault(void **state)
@@ -92,8 +93,8 @@ static void the_kernel_takes_only_so_many_mappings(void **state)
 	bench.k.iommu.entries = 2;
 	(void)mapped(0, PAGE, NULL);
 	(void)mapped(0, PAGE, NULL);
-	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, NULL, &iova), ENOSPC,
-		       "no more mappings (2 are there)", "dma_entry_limit");
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, NULL, &iova),
+		       ENOSPC, "no more mappings (2 are there)", "dma_entry_limit");
 }
 
 static void a_refused_mapping_leaves_its_place(void **state)
@@ -102,8 +103,8 @@ static void a_refused_mapping_leaves_its_place(void **state)
 
 	(void)state;
 	fake_fail(&bench.k, FAKE_IOCTL, map_request(), EPROTO, 1);
-	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, NULL, &iova), EPROTO,
-		       "0x1000 bytes at IOVA 0x10000", "Protocol error");
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, NULL, &iova),
+		       EPROTO, "0x1000 bytes at IOVA 0x10000", "Protocol error");
 	assert_int_equal(mapped(0, PAGE, NULL), 0x10000);
 }
 
@@ -129,18 +130,18 @@ static void files_that_cannot_be_mapped_say_why(void **state)
 
 	(void)state;
 	assert_ok(ftruncate(fd, 4 * (off_t)PAGE));
-	assert_refused(vfiosafe_iommu_map_file(bench.dev, -1, 0, PAGE, NULL, &iova), EBADF,
-		       "fd -1 is not open");
-	assert_refused(vfiosafe_iommu_map_file(bench.dev, fd, 100, PAGE, NULL, &iova), EINVAL,
-		       "offset 0x64");
+	assert_refused(vfiosafe_iommu_map_file(bench.dev, -1, 0, PAGE, NULL, &iova),
+		       EBADF, "fd -1 is not open");
+	assert_refused(vfiosafe_iommu_map_file(bench.dev, fd, 100, PAGE, NULL, &iova),
+		       EINVAL, "offset 0x64");
 	if (cdev)
-		assert_refused(vfiosafe_iommu_map_file(bench.dev, fd, PAGE, 4 * PAGE, NULL,
-						       &iova),
+		assert_refused(vfiosafe_iommu_map_file(bench.dev, fd, PAGE, 4 * PAGE,
+						       NULL, &iova),
 			       EINVAL, "0x1000 + 0x4000 of fd", "memfd");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	ro = open(path, O_RDONLY | O_CLOEXEC);
-	assert_refused(vfiosafe_iommu_map_file(bench.dev, ro, 0, PAGE, NULL, &iova), EACCES,
-		       "not open for what opts.prot needs");
+	assert_refused(vfiosafe_iommu_map_file(bench.dev, ro, 0, PAGE, NULL, &iova),
+		       EACCES, "not open for what opts.prot needs");
 	close(ro);
 	assert_ok(vsf_sys(&bench.k.sys, close, fd));
 	assert_int_equal(fake_dmas(&bench.k), 0);
@@ -154,10 +155,10 @@ static void a_section_cannot_wait_for_it(void **state)
 
 	(void)state;
 	assert_ok(vfiosafe_begin(&bench.view, &sec));
-	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, NULL, &iova), EDEADLK,
-		       "vfiosafe_iommu_map inside a section");
-	assert_refused(vfiosafe_iommu_map_file(bench.dev, 0, 0, PAGE, NULL, &iova), EDEADLK,
-		       "vfiosafe_iommu_map_file inside");
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, NULL, &iova),
+		       EDEADLK, "vfiosafe_iommu_map inside a section");
+	assert_refused(vfiosafe_iommu_map_file(bench.dev, 0, 0, PAGE, NULL, &iova),
+		       EDEADLK, "vfiosafe_iommu_map_file inside");
 	assert_refused(vfiosafe_iommu_unmap(bench.dev, 0x10000, PAGE), EDEADLK,
 		       "vfiosafe_iommu_unmap inside");
 	assert_refused(vfiosafe_dma_alloc(&mem, bench.dev, 1, 0), EDEADLK,
