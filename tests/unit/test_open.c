@@ -235,7 +235,7 @@ static void what_is_no_device_is_not_adopted(void **state)
 	(void)state;
 	assert_refused(vfiosafe_device_from_fd(&bench.dev, -1, &bench.opts), EBADF, "-1");
 	assert_refused(vfiosafe_device_from_fd(&bench.dev, container, &bench.opts),
-		       EINVAL, "not a VFIO PCI device");
+		       EINVAL, "not a VFIO device");
 	assert_refused(vfiosafe_device_from_fd(&bench.dev, unbound, &bench.opts), EINVAL,
 		       "not bound to an iommufd");
 	assert_ok(vsf_sys(sys, close, container));
