@@ -1,98 +1,63 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * config.c - configuration space: a header, power management, PCI Express.
+ * config.c - accesses to configuration space.
  *
- * Accesses wait while the device is being reset, by whomever. A reset keeps
- * COMMAND (the kernel saves and restores it) and ends in D0.
+ * They wait while the device is being reset, by whomever. What is read is what
+ * the hardware has, but for a few bytes that VFIO makes up; those a device still
+ * shows that is gone.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <string.h>
+#include <uapi.h>
 #include "internal.h"
 
-#define CAP_PM 0x40
-#define CAP_EXP 0x50
-#define PMCSR (CAP_PM + PCI_PM_CTRL)
+#define PMCSR (VSIM_PM + PCI_PM_CTRL)
+#define DEVCTL (VSIM_EXP + PCI_EXP_DEVCTL)
 #define D0 0u
 #define D3HOT 3u
 
-#define VENDOR_ID 0x1af4 /* of virtual devices */
-#define DEVICE_ID 0x5afe
-#define DEVCAP_FLR (1u << 28)
+/* Bits of the shadow. */
+#define DECODES (PCI_COMMAND_IO | PCI_COMMAND_MEMORY)
 
-static void put16(uint8_t *config, unsigned int at, unsigned int value)
-{
-	config[at] = (uint8_t)value;
-	config[at + 1] = (uint8_t)(value >> 8);
-}
-
-static void put32(uint8_t *config, unsigned int at, uint32_t value)
-{
-	put16(config, at, value & 0xffff);
-	put16(config, at + 2, value >> 16);
-}
-
-void vsim_config_init(struct vfiosafe_sim *sim)
-{
-	uint8_t *config = sim->config;
-
-	put16(config, PCI_VENDOR_ID, VENDOR_ID);
-	put16(config, PCI_DEVICE_ID, DEVICE_ID);
-	put16(config, PCI_SUBSYSTEM_VENDOR_ID, VENDOR_ID);
-	put16(config, PCI_SUBSYSTEM_ID, DEVICE_ID);
-	/* As VFIO leaves it at open: decodes on, bus master off. */
-	put16(config, PCI_COMMAND, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
-	put16(config, PCI_STATUS, PCI_STATUS_CAP_LIST);
-	put32(config, PCI_CLASS_REVISION, 0xff000001);
-	put32(config, PCI_BASE_ADDRESS_0, 0xfebf0000);
-	put32(config, PCI_BASE_ADDRESS_2, 0xfebe0000);
-	put32(config, PCI_BASE_ADDRESS_4, 0xc000 | PCI_BASE_ADDRESS_SPACE_IO);
-	config[PCI_CAPABILITY_LIST] = CAP_PM;
-
-	config[CAP_PM] = PCI_CAP_ID_PM;
-	config[CAP_PM + PCI_CAP_LIST_NEXT] = CAP_EXP;
-	put16(config, CAP_PM + PCI_PM_PMC, 3); /* version 3; neither D1 nor D2 */
-	/* PMCSR is 0: D0, and no NoSoftRst, so leaving D3hot loses the state. */
-
-	config[CAP_EXP] = PCI_CAP_ID_EXP;
-	put16(config, CAP_EXP + PCI_EXP_FLAGS, 2); /* version 2, endpoint */
-	put32(config, CAP_EXP + PCI_EXP_DEVCAP, DEVCAP_FLR);
-}
-
-static unsigned int power_state(const struct vfiosafe_sim *sim)
+unsigned int vsim_power_state(const struct vfiosafe_sim *sim)
 {
 	return sim->config[PMCSR] & PCI_PM_CTRL_STATE_MASK;
 }
 
 void vsim_config_to_d0(struct vfiosafe_sim *sim)
 {
-	if (power_state(sim) == D0)
+	if (vsim_power_state(sim) == D0)
 		return;
 	sim->config[PMCSR] &= (uint8_t)~PCI_PM_CTRL_STATE_MASK;
-	vsim_lose_state(sim);
+	if (!(sim->opts.flags & VFIOSAFE_SIM_NO_SOFT_RESET))
+		vsim_lose_state(sim);
 }
 
 bool vsim_config_memory_on(const struct vfiosafe_sim *sim)
 {
-	return (sim->config[PCI_COMMAND] & PCI_COMMAND_MEMORY) && power_state(sim) == D0;
+	return (sim->shadow & PCI_COMMAND_MEMORY) && vsim_power_state(sim) == D0;
 }
 
 bool vsim_config_ports_on(const struct vfiosafe_sim *sim)
 {
-	return (sim->config[PCI_COMMAND] & PCI_COMMAND_IO) && power_state(sim) == D0;
+	return (sim->config[PCI_COMMAND] & PCI_COMMAND_IO) && vsim_power_state(sim) == D0;
 }
 
-/* Bits of this byte that a write changes. */
+/* Bits of this byte that a write changes in the hardware. */
 static uint8_t writable_bits(uint64_t pos)
 {
 	switch (pos) {
 	case PCI_COMMAND:
-		return PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
-		       PCI_COMMAND_PARITY;
+		return DECODES | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY;
 	case PCI_COMMAND + 1:
-		return (PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE) >> 8;
+		return PCI_COMMAND_SERR >> 8;
 	case PMCSR:
 		return PCI_PM_CTRL_STATE_MASK;
+	case DEVCTL:
+		return 0xff;
+	case DEVCTL + 1:
+		return (uint8_t)(0xff & ~(PCI_EXP_DEVCTL_BCR_FLR >> 8));
 	case PCI_INTERRUPT_LINE:
 		return 0xff;
 	default:
@@ -100,17 +65,68 @@ static uint8_t writable_bits(uint64_t pos)
 	}
 }
 
+/* VFIO remembers what it was told, also of a device that does not listen. */
+static void write_shadow(struct vfiosafe_sim *sim, uint64_t pos, uint8_t value)
+{
+	uint16_t bits = pos == PCI_COMMAND ? DECODES : PCI_COMMAND_INTX_DISABLE;
+	uint16_t told = pos == PCI_COMMAND ? value : (uint16_t)(value << 8);
+
+	sim->shadow = (uint16_t)((sim->shadow & ~bits) | (told & bits));
+	if (pos != PCI_COMMAND) {
+		vsim_intx_disable_bit(sim);
+	} else if (sim->deaf && (value & PCI_COMMAND_MEMORY)) {
+		/* VFIO sees the decode off that it thinks is on: restores BARs. */
+		sim->deaf = false;
+		vsim_settle(sim, false);
+	}
+}
+
+/* States that the device does not have, or may not enter, are written in vain. */
+static bool refuses_state(const struct vfiosafe_sim *sim, unsigned int state)
+{
+	return state != D0 && (state != D3HOT || sim->refuse_d3hot);
+}
+
 static void write_byte(struct vfiosafe_sim *sim, uint64_t pos, uint8_t value)
 {
 	uint8_t bits = writable_bits(pos);
 	unsigned int state = value & PCI_PM_CTRL_STATE_MASK;
 
-	/* States that the device does not have are written in vain. */
-	if (pos == PMCSR && state != D0 && state != D3HOT)
+	if (pos == PMCSR && refuses_state(sim, state))
 		return;
-	if (pos == PMCSR && state == D0)
+	if (pos == PMCSR && state == D0 && !sim->gone)
 		vsim_config_to_d0(sim);
-	sim->config[pos] = (uint8_t)((sim->config[pos] & ~bits) | (value & bits));
+	if (!sim->gone)
+		sim->config[pos] = (uint8_t)((sim->config[pos] & ~bits) | (value & bits));
+	if (pos == PCI_COMMAND || pos == PCI_COMMAND + 1)
+		write_shadow(sim, pos, value);
+}
+
+/* Made up by VFIO: IDs, BARs, links to capabilities, the interrupt line. */
+static bool is_virtual(uint64_t pos)
+{
+	return pos < PCI_COMMAND ||
+	       (pos >= PCI_BASE_ADDRESS_0 && pos < PCI_CARDBUS_CIS) ||
+	       pos == PCI_CAPABILITY_LIST || pos == PCI_INTERRUPT_LINE ||
+	       pos == PCI_INTERRUPT_PIN || pos == VSIM_PM + PCI_CAP_LIST_NEXT ||
+	       pos == VSIM_EXP + PCI_CAP_LIST_NEXT ||
+	       (pos >= VSIM_MSI && pos < VSIM_MSI + PCI_MSI_MASK_64) ||
+	       pos == VSIM_MSIX + PCI_CAP_LIST_NEXT;
+}
+
+static uint8_t read_byte(const struct vfiosafe_sim *sim, uint64_t pos)
+{
+	const struct vsim_irqs *irqs = &sim->irqs;
+	uint8_t value = sim->config[pos];
+
+	if (sim->gone && !is_virtual(pos))
+		return 0xff;
+	if (pos == PCI_COMMAND + 1)
+		value |= (uint8_t)((sim->shadow & PCI_COMMAND_INTX_DISABLE) >> 8);
+	if (pos == VSIM_MSIX + PCI_MSIX_FLAGS + 1 && irqs->enabled &&
+	    irqs->kind == VFIO_PCI_MSIX_IRQ_INDEX)
+		value |= PCI_MSIX_FLAGS_ENABLE >> 8;
+	return value;
 }
 
 /* At most four bytes, aligned: what the kernel makes one access of. */
@@ -137,12 +153,31 @@ ssize_t vsim_config_read(struct vfiosafe_sim *sim, uint8_t *buf, size_t len, uin
 		uint8_t bytes[4];
 
 		lock_config(sim);
-		memcpy(bytes, &sim->config[pos + done], unit);
+		for (size_t i = 0; i < unit; i++)
+			bytes[i] = read_byte(sim, pos + done + i);
 		pthread_mutex_unlock(&sim->lock);
 		memcpy(buf + done, bytes, unit);
 		done += unit;
 	}
 	return (ssize_t)len;
+}
+
+static void write_unit(struct vfiosafe_sim *sim, const uint8_t *bytes, size_t len,
+		       uint64_t pos)
+{
+	bool resets = false;
+
+	lock_config(sim);
+	for (size_t i = 0; i < len; i++) {
+		write_byte(sim, pos + i, bytes[i]);
+		if (pos + i == DEVCTL + 1)
+			resets = bytes[i] & (PCI_EXP_DEVCTL_BCR_FLR >> 8);
+	}
+	vsim_bars_update(sim);
+	pthread_mutex_unlock(&sim->lock);
+	/* Nobody is told how it went. */
+	if (resets)
+		vsim_config_reset(sim);
 }
 
 ssize_t vsim_config_write(struct vfiosafe_sim *sim, const uint8_t *buf, size_t len,
@@ -155,11 +190,7 @@ ssize_t vsim_config_write(struct vfiosafe_sim *sim, const uint8_t *buf, size_t l
 		uint8_t bytes[4];
 
 		memcpy(bytes, buf + done, unit);
-		lock_config(sim);
-		for (size_t i = 0; i < unit; i++)
-			write_byte(sim, pos + done + i, bytes[i]);
-		vsim_bars_update(sim);
-		pthread_mutex_unlock(&sim->lock);
+		write_unit(sim, bytes, unit, pos + done);
 		done += unit;
 	}
 	return (ssize_t)len;

@@ -16,12 +16,17 @@
 #include <sys/types.h>
 #include <vfiosafe/sim.h>
 #include <vfiosafe/sys.h>
+#include "irq.h"
 
 #define VSIM_BARS 6
 #define VSIM_CONFIG_LEN 256
 #define VSIM_REGION_SHIFT 40 /* as vfio-pci: offset = index << 40 */
+#define VSIM_PM 0x40u /* where capabilities are */
+#define VSIM_EXP 0x50u
+#define VSIM_MSI 0x90u
+#define VSIM_MSIX 0xb0u
 #define VSIM_RANGES 256	     /* mappings, and pieces of them, that can stall */
-#define VSIM_CALLS (VFIOSAFE_SIM_CALL_PWRITE + 1)
+#define VSIM_CALLS (VFIOSAFE_SIM_CALL_FEATURE + 1)
 /*
  * The device's clock: how long it looks away between two looks at its registers.
  * Short enough that a driver's poll loop ends soon, long enough that a device
@@ -40,13 +45,18 @@ struct vsim_bar_kind {
 struct vsim_model {
 	const char *name;
 	struct vsim_bar_kind bar[VSIM_BARS];
+	uint8_t msix_bar; /* where the MSI-X table is, and its pending bits */
+	uint32_t msix_table;
+	uint32_t msix_pba;
+	uint16_t device_id;
+	uint32_t class_revision;
 	/* the device lives: look at the registers, do what was asked */
 	void (*tick)(struct vfiosafe_sim *sim);
-	/* a window begins: take note of what had arrived, then read as ones */
+	/* the state is lost: take note of what had arrived, then read as dead */
 	void (*down)(struct vfiosafe_sim *sim);
-	/* during the window: what was stored meanwhile vanishes */
+	/* until up: what was stored meanwhile vanishes */
 	void (*stay_down)(struct vfiosafe_sim *sim);
-	/* its end: registers as after power-on */
+	/* it answers again: registers as after power-on */
 	void (*up)(struct vfiosafe_sim *sim);
 };
 
@@ -97,11 +107,30 @@ struct vfiosafe_sim {
 	/* the rest under lock */
 	bool memory_locked; /* as the kernel's memory_lock, held for writing */
 	bool config_locked; /* as its lock of configuration accesses */
-	bool down;	    /* a window is open */
+	bool in_window;	    /* the device is being reset */
+	bool deaf;	    /* reset by a link that nobody restored: no decode, no BARs */
+	bool gone;	    /* pulled out */
+	bool down;	    /* one of these: registers read as dead (state.c) */
+	bool releasing;	    /* the kernel wants the device back */
+	int64_t request_ns; /* and says so again then */
 	bool low_power;	    /* entered by VFIO_DEVICE_FEATURE */
+	int64_t suspend_ns; /* when the device follows */
+	bool lost;	    /* its state, to D3cold */
+	int wake_fd;	    /* or -1 */
 	bool window_faults; /* a window is open in which touches fault */
 	uint64_t windows[2]; /* begun by VFIO, behind it */
-	uint8_t config[VSIM_CONFIG_LEN];
+	uint8_t config[VSIM_CONFIG_LEN]; /* as the hardware has it */
+	uint16_t shadow; /* bits of COMMAND that VFIO believes in, or makes up */
+	/* vfiosafe_sim_set() */
+	uint64_t vectors_free;
+	bool refuse_d3hot;
+	bool no_reset_method;
+	uint64_t contention; /* in percent */
+	uint32_t contention_seed;
+	uint32_t suspend_us;
+	uint32_t request_us;
+
+	struct vsim_irqs irqs;
 	struct vfiosafe_sim_counts counts;
 	struct vsim_failure fail[VSIM_CALLS];
 	struct vsim_stall stall;
@@ -129,24 +158,59 @@ ssize_t vsim_read(struct vfiosafe_sim *sim, void *buf, size_t len, uint64_t offs
 ssize_t vsim_write(struct vfiosafe_sim *sim, const void *buf, size_t len,
 		   uint64_t offset);
 
+/* caps.c */
+void vsim_caps_init(struct vfiosafe_sim *sim);
+
+/* state.c; lock held */
+/*
+ * The registers go dead, or come back as after a reset, as the state says;
+ * @restored: the kernel has restored configuration space.
+ */
+void vsim_settle(struct vfiosafe_sim *sim, bool restored);
+/* a look at the registers, and while they are dead: stores vanish */
+void vsim_tick(struct vfiosafe_sim *sim);
+void vsim_stay_down(struct vfiosafe_sim *sim);
+/* a reset that takes no time */
+void vsim_lose_state(struct vfiosafe_sim *sim);
+/* not in a reset, not asleep */
+bool vsim_awake(const struct vfiosafe_sim *sim);
+/* may write to memory */
+bool vsim_bus_master(const struct vfiosafe_sim *sim);
+/* what loads from a dead device give, as 64 bits */
+uint64_t vsim_dead(const struct vfiosafe_sim *sim);
+
 /* config.c */
-void vsim_config_init(struct vfiosafe_sim *sim);
 ssize_t vsim_config_read(struct vfiosafe_sim *sim, uint8_t *buf, size_t len,
 			 uint64_t pos);
 ssize_t vsim_config_write(struct vfiosafe_sim *sim, const uint8_t *buf, size_t len,
 			  uint64_t pos);
-/* lock held; a device that slept loses its state; vsim_bars_update() is to follow */
-void vsim_config_to_d0(struct vfiosafe_sim *sim);
+/* lock held, also for the rest */
+/* what VFIO lets through to memory BARs, and what the device decodes of ports */
 bool vsim_config_memory_on(const struct vfiosafe_sim *sim);
 bool vsim_config_ports_on(const struct vfiosafe_sim *sim);
+unsigned int vsim_power_state(const struct vfiosafe_sim *sim);
+/* a device that slept loses its state; vsim_bars_update() is to follow */
+void vsim_config_to_d0(struct vfiosafe_sim *sim);
 
 /* bars.c: BARs go away or come back as the state says; lock held */
 void vsim_bars_update(struct vfiosafe_sim *sim);
 
-/* reset.c */
+/* reset.c; lock not held */
 int vsim_reset(struct vfiosafe_sim *sim);
-/* a reset that takes no time; lock held */
-void vsim_lose_state(struct vfiosafe_sim *sim);
+void vsim_config_reset(struct vfiosafe_sim *sim);
+
+/* power.c */
+struct vfio_device_feature;
+int vsim_device_feature(struct vfiosafe_sim *sim, const struct vfio_device_feature *arg);
+/* lock held: what every access to the device does first */
+void vsim_resume(struct vfiosafe_sim *sim);
+
+/* events.c; lock held: asks again if it is time */
+void vsim_events_tick(struct vfiosafe_sim *sim);
+
+/* settings.c */
+bool vsim_may_stall(enum vfiosafe_sim_window window);
+void vsim_settings_init(struct vfiosafe_sim *sim);
 
 /* stall.c */
 int vsim_stall_open(struct vsim_stall *stall, bool wanted);

@@ -35,6 +35,23 @@ static void bar_info(const struct vsim_bar_kind *kind, struct vfio_region_info *
 		arg->flags |= VFIO_REGION_INFO_FLAG_MMAP;
 }
 
+/* The BAR with the MSI-X table: all of it may be mapped. */
+static void add_msix_mappable(struct vfio_region_info *arg)
+{
+	struct vfio_info_cap_header cap = {
+		.id = VFIO_REGION_INFO_CAP_MSIX_MAPPABLE,
+		.version = 1,
+	};
+
+	arg->flags |= VFIO_REGION_INFO_FLAG_CAPS;
+	if (arg->argsz < sizeof(*arg) + sizeof(cap)) {
+		arg->argsz = sizeof(*arg) + sizeof(cap);
+		return;
+	}
+	arg->cap_offset = sizeof(*arg);
+	memcpy((char *)arg + sizeof(*arg), &cap, sizeof(cap));
+}
+
 static int get_region_info(const struct vfiosafe_sim *sim, struct vfio_region_info *arg)
 {
 	static const struct vsim_bar_kind config = { .len = VSIM_CONFIG_LEN };
@@ -52,91 +69,41 @@ static int get_region_info(const struct vfiosafe_sim *sim, struct vfio_region_in
 		return -EINVAL;
 	arg->offset = (uint64_t)arg->index << VSIM_REGION_SHIFT;
 	arg->cap_offset = 0;
+	if (arg->index == sim->model->msix_bar)
+		add_msix_mappable(arg);
 	return 0;
 }
 
-/* No interrupt line, no MSI; the two that VFIO itself makes. */
-static int get_irq_info(struct vfio_irq_info *arg)
+static int dispatch(struct vfiosafe_sim *sim, unsigned long request, void *arg)
 {
-	if (arg->argsz < END_OF(struct vfio_irq_info, count))
-		return -EINVAL;
-	if (arg->index >= VFIO_PCI_NUM_IRQS)
-		return -EINVAL;
-	arg->flags = VFIO_IRQ_INFO_EVENTFD;
-	if (arg->index == VFIO_PCI_INTX_IRQ_INDEX)
-		arg->flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
-	else
-		arg->flags |= VFIO_IRQ_INFO_NORESIZE;
-	arg->count = arg->index >= VFIO_PCI_ERR_IRQ_INDEX;
-	return 0;
-}
-
-/* 0 to go on, with the rules of the kernel; 1 if only asked whether it exists. */
-static int check_feature(const struct vfio_device_feature *arg)
-{
-	uint32_t ops = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
-	uint32_t known = VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_PROBE | ops;
-	bool probe = arg->flags & VFIO_DEVICE_FEATURE_PROBE;
-	uint32_t feature = arg->flags & VFIO_DEVICE_FEATURE_MASK;
-
-	if (arg->argsz < sizeof(*arg) || (arg->flags & ~known))
-		return -EINVAL;
-	if (!probe && (arg->flags & ops) == ops)
-		return -EINVAL;
-	if (feature != VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY &&
-	    feature != VFIO_DEVICE_FEATURE_LOW_POWER_EXIT)
-		return -ENOTTY;
-	if (arg->flags & VFIO_DEVICE_FEATURE_GET)
-		return -EINVAL;
-	if (probe)
-		return 1;
-	return arg->flags & VFIO_DEVICE_FEATURE_SET ? 0 : -EINVAL;
-}
-
-/* Entering loses a D3hot that the program had asked for; leaving is idempotent. */
-static int set_low_power(struct vfiosafe_sim *sim, bool enter)
-{
-	int rc = 0;
-
-	pthread_mutex_lock(&sim->lock);
-	while (sim->memory_locked)
-		pthread_cond_wait(&sim->changed, &sim->lock);
-	if (enter && sim->low_power) {
-		rc = -EINVAL;
-	} else {
-		sim->low_power = enter;
-		if (enter)
-			vsim_config_to_d0(sim);
-		vsim_bars_update(sim);
+	switch (request) {
+	case VFIO_DEVICE_GET_INFO:
+		return get_info(arg);
+	case VFIO_DEVICE_GET_REGION_INFO:
+		return get_region_info(sim, arg);
+	case VFIO_DEVICE_GET_IRQ_INFO:
+		return vsim_get_irq_info(sim, arg);
+	case VFIO_DEVICE_SET_IRQS:
+		return vsim_set_irqs(sim, arg);
+	default:
+		return vsim_device_feature(sim, arg);
 	}
-	pthread_mutex_unlock(&sim->lock);
-	return rc;
-}
-
-static int device_feature(struct vfiosafe_sim *sim, const struct vfio_device_feature *arg)
-{
-	uint32_t feature = arg->flags & VFIO_DEVICE_FEATURE_MASK;
-	int rc = check_feature(arg);
-
-	if (rc != 0)
-		return rc < 0 ? rc : 0;
-	return set_low_power(sim, feature == VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
 }
 
 int vsim_ioctl(struct vfiosafe_sim *sim, unsigned long request, void *arg)
 {
+	pthread_mutex_lock(&sim->lock);
+	vsim_resume(sim);
+	pthread_mutex_unlock(&sim->lock);
 	if (request == VFIO_DEVICE_RESET)
 		return vsim_reset(sim);
+	/* On a root bus, nothing but the function itself can be reset. */
+	if (request == VFIO_DEVICE_GET_PCI_HOT_RESET_INFO ||
+	    request == VFIO_DEVICE_PCI_HOT_RESET)
+		return -ENODEV;
 	if (request != VFIO_DEVICE_GET_INFO && request != VFIO_DEVICE_GET_REGION_INFO &&
-	    request != VFIO_DEVICE_GET_IRQ_INFO && request != VFIO_DEVICE_FEATURE)
+	    request != VFIO_DEVICE_GET_IRQ_INFO && request != VFIO_DEVICE_SET_IRQS &&
+	    request != VFIO_DEVICE_FEATURE)
 		return -ENOTTY;
-	if (!arg)
-		return -EFAULT;
-	if (request == VFIO_DEVICE_GET_INFO)
-		return get_info(arg);
-	if (request == VFIO_DEVICE_GET_REGION_INFO)
-		return get_region_info(sim, arg);
-	if (request == VFIO_DEVICE_FEATURE)
-		return device_feature(sim, arg);
-	return get_irq_info(arg);
+	return arg ? dispatch(sim, request, arg) : -EFAULT;
 }

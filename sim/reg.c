@@ -9,7 +9,8 @@
 #define BAR0_LEN 0x10000u
 #define BAR2_LEN 32u
 #define BAR4_LEN 8u
-#define REGS_END (VFIOSAFE_SIM_REG_READY + 4u)
+#define BAR5_LEN 4096u
+#define REGS_END (VFIOSAFE_SIM_REG_ACK + 4u)
 #define LOG_END (VFIOSAFE_SIM_REG_LOG + VFIOSAFE_SIM_LOG_SLOTS * 8u)
 
 static uint64_t *word64(struct vfiosafe_sim *sim, uint64_t offset)
@@ -84,6 +85,22 @@ static bool is_ready(const struct vfiosafe_sim *sim)
 	return vsim_now_ns() >= sim->ready_ns;
 }
 
+/* Interrupts that the program asks for. */
+static void ring(struct vfiosafe_sim *sim)
+{
+	uint32_t *ring_reg = word32(sim, VFIOSAFE_SIM_REG_RING);
+	uint32_t *ack_reg = word32(sim, VFIOSAFE_SIM_REG_ACK);
+	uint32_t vector;
+
+	if (vsim_get32(ack_reg)) {
+		vsim_set32(ack_reg, 0);
+		vsim_intx_line(sim, false);
+	}
+	vector = vsim_get32(ring_reg);
+	if (vector && vsim_change32(ring_reg, vector, 0))
+		vsim_irq_raise(sim, vector - 1);
+}
+
 static void reg_tick(struct vfiosafe_sim *sim)
 {
 	restore(word32(sim, VFIOSAFE_SIM_REG_ID), VFIOSAFE_SIM_ID);
@@ -91,20 +108,21 @@ static void reg_tick(struct vfiosafe_sim *sim)
 	restore(word32(sim, VFIOSAFE_SIM_REG_READY), is_ready(sim));
 	vsim_set32(word32(sim, VFIOSAFE_SIM_REG_COUNTER), ++sim->counter);
 	invert(sim);
+	ring(sim);
 	drain_log(sim, 0, 0);
 }
 
 /* What is in LOG arrived before the window: it counts as the old generation's. */
 static void reg_down(struct vfiosafe_sim *sim)
 {
-	drain_log(sim, 0, VSIM_ONES64);
-	fill(sim, 0, VSIM_ONES64);
+	drain_log(sim, 0, vsim_dead(sim));
+	fill(sim, 0, vsim_dead(sim));
 }
 
 static void reg_stay_down(struct vfiosafe_sim *sim)
 {
-	drain_log(sim, VSIM_ONES64, VSIM_ONES64);
-	fill(sim, 0, VSIM_ONES64);
+	drain_log(sim, vsim_dead(sim), vsim_dead(sim));
+	fill(sim, 0, vsim_dead(sim));
 }
 
 static void reset_registers(struct vfiosafe_sim *sim, bool ready)
@@ -114,6 +132,7 @@ static void reset_registers(struct vfiosafe_sim *sim, bool ready)
 	vsim_set64(word64(sim, VFIOSAFE_SIM_REG_HOLD), 0);
 	vsim_set64(word64(sim, VFIOSAFE_SIM_REG_HOLD64), 0);
 	vsim_set32(word32(sim, VFIOSAFE_SIM_REG_ONES), VSIM_ONES32);
+	vsim_set64(word64(sim, VFIOSAFE_SIM_REG_RING), 0);
 	/* Last: who sees these two sees the rest of the reset device. */
 	vsim_set32(word32(sim, VFIOSAFE_SIM_REG_ID), VFIOSAFE_SIM_ID);
 	vsim_set32(word32(sim, VFIOSAFE_SIM_REG_READY), ready);
@@ -127,7 +146,7 @@ static void reg_up(struct vfiosafe_sim *sim)
 	sim->counter = 0;
 	sim->inverted = 0;
 	sim->ready_ns = vsim_now_ns() + (int64_t)ready_us * 1000;
-	drain_log(sim, VSIM_ONES64, 0);
+	drain_log(sim, vsim_dead(sim), 0);
 	fill(sim, REGS_END, 0);
 	reset_registers(sim, ready_us == 0);
 	memset(sim->bar[2].mem, 0, BAR2_LEN);
@@ -140,7 +159,12 @@ const struct vsim_model vsim_model_reg = {
 		[0] = { .len = BAR0_LEN, .mappable = true },
 		[2] = { .len = BAR2_LEN },
 		[4] = { .len = BAR4_LEN, .ports = true },
+		[5] = { .len = BAR5_LEN, .mappable = true },
 	},
+	.msix_bar = 5,
+	.msix_pba = 0x800,
+	.device_id = 0x5afe,
+	.class_revision = 0xff000001,
 	.tick = reg_tick,
 	.down = reg_down,
 	.stay_down = reg_stay_down,

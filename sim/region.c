@@ -18,6 +18,11 @@ static unsigned int unit_width(uint64_t pos, size_t left)
 	return width;
 }
 
+static uint64_t dead(const struct vfiosafe_sim *sim, bool ports)
+{
+	return ports ? VSIM_ONES64 : vsim_dead(sim);
+}
+
 /*
  * One unit, decided and made under the lock: a long pread can straddle a reset
  * between units, as in the kernel, but a unit cannot.
@@ -44,7 +49,7 @@ static int unit_access(struct vfiosafe_sim *sim, uint64_t index, uint64_t pos,
 	else if (write && answers)
 		vsim_store(at, width, *value);
 	else if (!write)
-		*value = answers && !sim->down ? vsim_load(at, width) : VSIM_ONES64;
+		*value = answers && !sim->down ? vsim_load(at, width) : dead(sim, ports);
 	pthread_mutex_unlock(&sim->lock);
 	return rc;
 }
@@ -63,6 +68,15 @@ static ssize_t bar_check(const struct vfiosafe_sim *sim, uint64_t index, uint64_
 	return (ssize_t)(len < end - pos ? len : end - pos);
 }
 
+/* By design VFIO hides the table from pread and pwrite; mappings show it. */
+static bool in_msix_table(const struct vfiosafe_sim *sim, uint64_t index, uint64_t pos)
+{
+	const struct vsim_model *model = sim->model;
+
+	return index == model->msix_bar && pos >= model->msix_table &&
+	       pos < model->msix_table + sim->opts.vectors * VSIM_MSIX_ENTRY;
+}
+
 static ssize_t bar_read(struct vfiosafe_sim *sim, uint64_t index, uint8_t *buf,
 			size_t len, uint64_t pos)
 {
@@ -76,6 +90,8 @@ static ssize_t bar_read(struct vfiosafe_sim *sim, uint64_t index, uint8_t *buf,
 
 		if (rc < 0)
 			return rc;
+		if (in_msix_table(sim, index, at))
+			value = VSIM_ONES64;
 		/* Not under the lock: @buf may lie in a mapping that stalls. */
 		memcpy(buf + done, &value, width);
 		done += width;
@@ -92,10 +108,11 @@ static ssize_t bar_write(struct vfiosafe_sim *sim, uint64_t index, const uint8_t
 		uint64_t at = pos + (uint64_t)done;
 		unsigned int width = unit_width(at, (size_t)(total - done));
 		uint64_t value = 0;
-		int rc;
+		int rc = 0;
 
 		memcpy(&value, buf + done, width);
-		rc = unit_access(sim, index, at, width, &value, true);
+		if (!in_msix_table(sim, index, at))
+			rc = unit_access(sim, index, at, width, &value, true);
 		if (rc < 0)
 			return rc;
 		done += width;
@@ -103,11 +120,12 @@ static ssize_t bar_write(struct vfiosafe_sim *sim, uint64_t index, const uint8_t
 	return total;
 }
 
-static int ordered_failure(struct vfiosafe_sim *sim, enum vfiosafe_sim_call call)
+static int begin_access(struct vfiosafe_sim *sim, enum vfiosafe_sim_call call)
 {
 	int rc;
 
 	pthread_mutex_lock(&sim->lock);
+	vsim_resume(sim);
 	rc = vsim_fail_once(sim, call);
 	pthread_mutex_unlock(&sim->lock);
 	return rc;
@@ -117,7 +135,7 @@ ssize_t vsim_read(struct vfiosafe_sim *sim, void *buf, size_t len, uint64_t offs
 {
 	uint64_t index = offset >> VSIM_REGION_SHIFT;
 	uint64_t pos = offset & ((1ull << VSIM_REGION_SHIFT) - 1);
-	int rc = ordered_failure(sim, VFIOSAFE_SIM_CALL_PREAD);
+	int rc = begin_access(sim, VFIOSAFE_SIM_CALL_PREAD);
 
 	if (rc < 0 || len == 0)
 		return rc;
@@ -130,7 +148,7 @@ ssize_t vsim_write(struct vfiosafe_sim *sim, const void *buf, size_t len, uint64
 {
 	uint64_t index = offset >> VSIM_REGION_SHIFT;
 	uint64_t pos = offset & ((1ull << VSIM_REGION_SHIFT) - 1);
-	int rc = ordered_failure(sim, VFIOSAFE_SIM_CALL_PWRITE);
+	int rc = begin_access(sim, VFIOSAFE_SIM_CALL_PWRITE);
 
 	if (rc < 0 || len == 0)
 		return rc;

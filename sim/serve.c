@@ -13,10 +13,13 @@ static void *serve(void *arg)
 	/* Acquire pairs with vsim_serve_stop(). */
 	while (!__atomic_load_n(&sim->stop, __ATOMIC_ACQUIRE)) {
 		pthread_mutex_lock(&sim->lock);
-		if (!sim->down) {
-			sim->model->tick(sim);
+		if (!sim->down)
+			vsim_tick(sim);
+		else if (!sim->in_window)
+			vsim_stay_down(sim);
+		if (!sim->in_window)
 			vsim_stall_serve(&sim->stall);
-		}
+		vsim_events_tick(sim);
 		pthread_mutex_unlock(&sim->lock);
 		vsim_nap(VSIM_NAP_NS);
 	}

@@ -12,6 +12,10 @@
 #include "internal.h"
 
 #define DEFAULT_WINDOW_US 100
+#define DEFAULT_VECTORS 16
+#define KNOWN_FLAGS                                                                      \
+	(VFIOSAFE_SIM_DEAD_ZEROS | VFIOSAFE_SIM_NO_SOFT_RESET | VFIOSAFE_SIM_D3COLD |    \
+	 VFIOSAFE_SIM_MSIX_NORESIZE)
 
 int64_t vsim_now_ns(void)
 {
@@ -55,8 +59,12 @@ static int opts_copy(struct vfiosafe_sim_opts *to, const struct vfiosafe_sim_opt
 	}
 	if ((unsigned int)to->window > VFIOSAFE_SIM_ALL_KINDS)
 		return -EINVAL;
+	if (to->flags & ~KNOWN_FLAGS || to->vectors > VSIM_VECTORS)
+		return -EINVAL;
 	if (to->window_us == 0)
 		to->window_us = DEFAULT_WINDOW_US;
+	if (to->vectors == 0)
+		to->vectors = DEFAULT_VECTORS;
 	return 0;
 }
 
@@ -143,6 +151,9 @@ static struct vfiosafe_sim *sim_new(const struct vsim_model *model)
 	sim->device_fd = -1;
 	sim->pipe[0] = sim->pipe[1] = -1;
 	sim->stall.uffd = -1;
+	sim->wake_fd = -1;
+	vsim_irqs_init(&sim->irqs);
+	vsim_settings_init(sim);
 	for (int i = 0; i < VSIM_BARS; i++)
 		sim->bar[i].fd = -1;
 	pthread_mutex_init(&sim->lock, NULL);
@@ -153,6 +164,8 @@ static struct vfiosafe_sim *sim_new(const struct vsim_model *model)
 static void sim_free(struct vfiosafe_sim *sim)
 {
 	vsim_stall_close(&sim->stall);
+	vsim_eventfd_put(&sim->wake_fd);
+	vsim_irqs_close(&sim->irqs);
 	if (sim->device_fd >= 0)
 		close(sim->device_fd);
 	bars_close(sim);
@@ -162,12 +175,6 @@ static void sim_free(struct vfiosafe_sim *sim)
 	pthread_cond_destroy(&sim->changed);
 	pthread_mutex_destroy(&sim->lock);
 	free(sim);
-}
-
-static bool may_stall(enum vfiosafe_sim_window window)
-{
-	return window == VFIOSAFE_SIM_STALL || window == VFIOSAFE_SIM_MIXED ||
-	       window == VFIOSAFE_SIM_ALL_KINDS;
 }
 
 static int sim_start(struct vfiosafe_sim *sim)
@@ -181,12 +188,13 @@ static int sim_start(struct vfiosafe_sim *sim)
 		rc = pipe_open(sim);
 	if (rc < 0)
 		return rc;
-	rc = vsim_stall_open(&sim->stall, may_stall(sim->opts.window));
+	rc = vsim_stall_open(&sim->stall, vsim_may_stall(sim->opts.window));
 	if (rc < 0)
 		return rc;
-	vsim_config_init(sim);
+	vsim_caps_init(sim);
 	vsim_table_init(sim);
-	sim->model->up(sim);
+	sim->down = true;
+	vsim_settle(sim, false);
 	return vsim_serve_start(sim);
 }
 
@@ -263,9 +271,9 @@ VFIOSAFE_API void vfiosafe_sim_counts(struct vfiosafe_sim *sim,
 	pthread_mutex_lock(&sim->lock);
 	/* What was stored before this call is in: not up to the device's clock. */
 	if (sim->down)
-		sim->model->stay_down(sim);
+		vsim_stay_down(sim);
 	else
-		sim->model->tick(sim);
+		vsim_tick(sim);
 	now = sim->counts;
 	pthread_mutex_unlock(&sim->lock);
 	*counts = now;

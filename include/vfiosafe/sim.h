@@ -17,6 +17,9 @@
  *   0x0018  HOLD64    64 bits, likewise
  *   0x0020  ONES      32 bits, always all-ones: a legitimate value
  *   0x0024  READY     32 bits, 0 after a reset until the device is ready, then 1
+ *   0x0028  RING      32 bits, to be set to 1 + a vector: the device soon raises that
+ *                     interrupt, and reads 0 (by the line, if MSI and MSI-X are off)
+ *   0x002c  ACK       32 bits, set to anything: the interrupt line goes down, reads 0
  *   0x1000  LOG       4,096 slots of 64 bits, to be stored to as a whole: stores
  *                     are taken note of and cleared. The upper 32 bits say in
  *                     which generation the writer believed to be, counted from 0
@@ -34,11 +37,20 @@
  * a thread sanitizer, as hardware is: plain volatile accesses do not race with it.
  *
  * BAR 2 (32 bytes) is memory that cannot be mapped, BAR 4 (8 bytes) I/O ports;
- * byte 0 of each holds what is written and is cleared by a reset.
+ * byte 0 of each holds what is written and is cleared by a reset. BAR 5 (4 KiB,
+ * mappable) has the MSI-X table and, at 0x800, its pending bits.
+ *
+ * All models have an interrupt line, 4 MSI vectors and opts.vectors of MSI-X, raised
+ * into the program's eventfds by the rules of the kernel: MSI and MSI-X are lost
+ * while bus mastering is off (COMMAND), and MSI-X waits for a vector that is masked
+ * in the table. Capabilities are power management (D0 and D3hot), PCI Express (with
+ * FLR), MSI and MSI-X. Whoever resets a device saves and restores its configuration
+ * and interrupts, but for vfiosafe_sim_aer().
  */
 #ifndef VFIOSAFE_SIM_H
 #define VFIOSAFE_SIM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <vfiosafe/api.h>
@@ -56,6 +68,8 @@ struct vfiosafe_sim;
 #define VFIOSAFE_SIM_REG_HOLD64 0x0018u
 #define VFIOSAFE_SIM_REG_ONES 0x0020u
 #define VFIOSAFE_SIM_REG_READY 0x0024u
+#define VFIOSAFE_SIM_REG_RING 0x0028u
+#define VFIOSAFE_SIM_REG_ACK 0x002cu
 #define VFIOSAFE_SIM_REG_LOG 0x1000u
 #define VFIOSAFE_SIM_LOG_SLOTS 4096u
 
@@ -69,11 +83,45 @@ enum vfiosafe_sim_window {
 	VFIOSAFE_SIM_ALL_KINDS = 4,
 };
 
+/* What a device is like, for its whole life: bits of opts.flags. */
+enum vfiosafe_sim_flags {
+	/* loads from a dead device give 0, as in QEMU, and not all-ones */
+	VFIOSAFE_SIM_DEAD_ZEROS = 1,
+	VFIOSAFE_SIM_NO_SOFT_RESET = 2, /* D3hot to D0 keeps the device's state */
+	VFIOSAFE_SIM_D3COLD = 4,	/* low power loses it, and counts as a reset */
+	VFIOSAFE_SIM_MSIX_NORESIZE = 8, /* no vectors beyond those first enabled */
+};
+
 struct vfiosafe_sim_opts {
 	size_t size; /* sizeof(struct vfiosafe_sim_opts) */
 	enum vfiosafe_sim_window window;
 	uint32_t window_us; /* length of a reset; 0 = 100 */
 	uint32_t ready_us;  /* from its end until READY reads 1 */
+	uint32_t flags;	    /* enum vfiosafe_sim_flags */
+	uint32_t vectors;   /* of MSI-X, at most 64; 0 = 16 */
+};
+
+/* What can be changed while the device runs: vfiosafe_sim_set(). */
+enum vfiosafe_sim_setting {
+	VFIOSAFE_SIM_SET_WINDOW,    /* opts.window; -EPERM: it could not stall at open */
+	VFIOSAFE_SIM_SET_WINDOW_US, /* opts.window_us; 0 is none */
+	VFIOSAFE_SIM_SET_READY_US,  /* opts.ready_us */
+	/*
+	 * How many in a hundred VFIO_DEVICE_RESET give -EAGAIN because somebody else
+	 * has the device's lock, as readers of sriov_numvfs do. Which ones is the
+	 * same in each run.
+	 */
+	VFIOSAFE_SIM_SET_CONTENTION,
+	/* not 0: sysfs reset_method was emptied, VFIO_DEVICE_RESET gives -ENOTTY */
+	VFIOSAFE_SIM_SET_NO_RESET_METHOD,
+	/* not 0: D3hot is refused without a word, as to a PF with VFs */
+	VFIOSAFE_SIM_SET_REFUSE_D3HOT,
+	/* MSI, MSI-X: how many vectors the host can give; enabling more gives this */
+	VFIOSAFE_SIM_SET_VECTORS_FREE,
+	/* from low power, or the last access in it, until the device is suspended */
+	VFIOSAFE_SIM_SET_SUSPEND_US,
+	/* until a release is requested again; 10 s in the kernel and at first */
+	VFIOSAFE_SIM_SET_REQUEST_US,
 };
 
 /* What can be made to fail on demand. */
@@ -82,6 +130,8 @@ enum vfiosafe_sim_call {
 	VFIOSAFE_SIM_CALL_RESET_DONE, /* the same, after the device was reset */
 	VFIOSAFE_SIM_CALL_PREAD,
 	VFIOSAFE_SIM_CALL_PWRITE,
+	VFIOSAFE_SIM_CALL_SET_IRQS, /* VFIO_DEVICE_SET_IRQS */
+	VFIOSAFE_SIM_CALL_FEATURE,  /* VFIO_DEVICE_FEATURE: low power in and out */
 };
 
 struct vfiosafe_sim_counts {
@@ -90,6 +140,9 @@ struct vfiosafe_sim_counts {
 	uint64_t foreign_stores; /* of them, of another generation */
 	uint64_t lost_stores;	 /* to LOG while the device was down: vanished */
 	uint64_t windows;	 /* begun; not equal to resets: one is open */
+	uint64_t interrupts;	  /* that reached an eventfd */
+	uint64_t lost_interrupts; /* MSI or MSI-X, to nobody: vector or bus master off */
+	uint64_t mastering_resets; /* made by VFIO while bus mastering was on */
 };
 
 /**
@@ -124,6 +177,53 @@ VFIOSAFE_API void vfiosafe_sim_fail(struct vfiosafe_sim *sim,
 
 /** vfiosafe_sim_reset_behind - a reset that VFIO does not make (sysfs, firmware) */
 VFIOSAFE_API void vfiosafe_sim_reset_behind(struct vfiosafe_sim *sim);
+
+/**
+ * vfiosafe_sim_aer - an uncorrectable error; returns when the kernel is done with it
+ * @fatal: the link is reset, and nobody restores what the device forgets: loads give
+ *	garbage, although VFIO believes the decode to be on, and VFIO_DEVICE_RESET
+ *	succeeds without changing that, until COMMAND is written with the memory bit
+ *
+ * The ERR eventfd is signalled first.
+ */
+VFIOSAFE_API void vfiosafe_sim_aer(struct vfiosafe_sim *sim, bool fatal);
+
+/**
+ * vfiosafe_sim_request_release - the kernel wants the device back (unbind, unplug)
+ *
+ * The REQ eventfd is signalled, now and at intervals. VFIO_DEVICE_RESET gives
+ * -EAGAIN from now on.
+ */
+VFIOSAFE_API void vfiosafe_sim_request_release(struct vfiosafe_sim *sim);
+
+/**
+ * vfiosafe_sim_unplug - the device is pulled out
+ *
+ * Loads from BARs and configuration space give garbage for ever (VFIO still shows
+ * IDs and BARs, which it keeps copies of), then as vfiosafe_sim_request_release().
+ * A reset that goes on meanwhile ends with -ENOTTY.
+ */
+VFIOSAFE_API void vfiosafe_sim_unplug(struct vfiosafe_sim *sim);
+
+/**
+ * vfiosafe_sim_wakeup - the device in low power wakes up by itself
+ *
+ * Ends low power, and signals its wakeup eventfd, if it was entered with one and the
+ * device has been suspended.
+ */
+VFIOSAFE_API void vfiosafe_sim_wakeup(struct vfiosafe_sim *sim);
+
+/** vfiosafe_sim_interrupt - the device raises an interrupt, as by RING */
+VFIOSAFE_API void vfiosafe_sim_interrupt(struct vfiosafe_sim *sim, uint32_t vector);
+
+/**
+ * vfiosafe_sim_set - change a setting of a running device
+ *
+ * Return: 0; -EINVAL for a value, or a setting, that there is not; -EPERM.
+ */
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int
+vfiosafe_sim_set(struct vfiosafe_sim *sim, enum vfiosafe_sim_setting setting,
+		 uint64_t value);
 
 /** vfiosafe_sim_counts - what the device itself has seen, up to this moment */
 VFIOSAFE_API void vfiosafe_sim_counts(struct vfiosafe_sim *sim,

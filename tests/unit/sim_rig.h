@@ -64,20 +64,23 @@ static inline void rig_unmap(const struct rig *rig, void *addr, size_t len)
 	assert_int_equal(rig->sys->munmap(rig->sys->ctx, addr, len), 0);
 }
 
-static inline void rig_open(struct rig *rig, enum vfiosafe_sim_window window,
-			    uint32_t window_us, uint32_t ready_us)
+static inline void rig_open_opts(struct rig *rig, struct vfiosafe_sim_opts opts)
 {
-	struct vfiosafe_sim_opts opts = {
-		.size = sizeof(opts),
-		.window = window,
-		.window_us = window_us,
-		.ready_us = ready_us,
-	};
-
+	opts.size = sizeof(opts);
 	assert_int_equal(vfiosafe_sim_open(&rig->sim, "sim:reg", &opts), 0);
 	rig->sys = vfiosafe_sim_sys(rig->sim);
 	rig->fd = vfiosafe_sim_device_fd(rig->sim);
 	rig->bar = rig_map_bar(rig, PROT_READ | PROT_WRITE);
+}
+
+static inline void rig_open(struct rig *rig, enum vfiosafe_sim_window window,
+			    uint32_t window_us, uint32_t ready_us)
+{
+	rig_open_opts(rig, (struct vfiosafe_sim_opts){
+				   .window = window,
+				   .window_us = window_us,
+				   .ready_us = ready_us,
+			   });
 }
 
 static inline void rig_close(struct rig *rig)

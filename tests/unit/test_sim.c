@@ -233,18 +233,22 @@ static void memory_bars_refuse_in_d3hot(void **state)
 	assert_int_equal(rig_read(rig, REGION(0), &value, 4), 4);
 }
 
-static void config_space_shows_a_device_with_two_capabilities(void **state)
+static void config_space_shows_a_device_with_four_capabilities(void **state)
 {
+	static const uint8_t ids[] = { PCI_CAP_ID_PM, PCI_CAP_ID_EXP, PCI_CAP_ID_MSI,
+				       PCI_CAP_ID_MSIX };
 	struct rig *rig = *state;
 	uint8_t cap = (uint8_t)config_get16(rig, PCI_CAPABILITY_LIST);
 
 	assert_true(config_get16(rig, PCI_STATUS) & PCI_STATUS_CAP_LIST);
 	assert_int_equal(cap, CONFIG_PM);
-	assert_int_equal(config_get16(rig, cap) & 0xff, PCI_CAP_ID_PM);
-	assert_false(config_get16(rig, cap + PCI_PM_CTRL) & PCI_PM_CTRL_NO_SOFT_RESET);
-	cap = (uint8_t)(config_get16(rig, cap) >> 8);
-	assert_int_equal(config_get16(rig, cap) & 0xff, PCI_CAP_ID_EXP);
-	assert_int_equal(config_get16(rig, cap) >> 8, 0);
+	for (unsigned int i = 0; i < sizeof(ids); i++) {
+		assert_int_equal(config_get16(rig, cap) & 0xff, ids[i]);
+		cap = (uint8_t)(config_get16(rig, cap) >> 8);
+	}
+	assert_int_equal(cap, 0);
+	assert_false(config_get16(rig, CONFIG_PM + PCI_PM_CTRL) &
+		     PCI_PM_CTRL_NO_SOFT_RESET);
 }
 
 static void config_space_takes_command_and_nothing_else(void **state)
@@ -290,7 +294,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(memory_bars_refuse_while_decode_is_off),
 	TEST(ports_read_as_ones_while_decode_is_off),
 	TEST(memory_bars_refuse_in_d3hot),
-	TEST(config_space_shows_a_device_with_two_capabilities),
+	TEST(config_space_shows_a_device_with_four_capabilities),
 	TEST(config_space_takes_command_and_nothing_else),
 	TEST(config_space_ends_after_256_bytes),
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulated device's door: open, fds, ioctls, mappings, and what close leaves. */
+/* The simulated device's door: open, fds, mappings, and what close leaves. */
 #include "sim_rig.h"
 
 #include <dirent.h>
@@ -90,92 +90,15 @@ static void stalling_needs_userfaultfd_and_says_so(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static void device_info_names_nine_regions_and_five_irqs(void **state)
-{
-	struct vfio_device_info info = { .argsz = sizeof(info) };
-
-	assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_GET_INFO, &info), 0);
-	assert_int_equal(info.flags, VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET);
-	assert_int_equal(info.num_regions, 9);
-	assert_int_equal(info.num_irqs, 5);
-	assert_int_equal(info.argsz, sizeof(info));
-}
-
-/* The kernel's first version of the struct: nothing beyond it may be written. */
-static void device_info_minds_argsz(void **state)
-{
-	struct vfio_device_info info = { .argsz = 16, .cap_offset = 77 };
-
-	assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_GET_INFO, &info), 0);
-	assert_int_equal(info.num_irqs, 5);
-	assert_int_equal(info.cap_offset, 77);
-	info.argsz = 15;
-	assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_GET_INFO, &info), -EINVAL);
-	assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_GET_INFO, NULL), -EFAULT);
-}
-
-static void region_info_says_what_each_region_is(void **state)
-{
-	const uint32_t rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-	const struct {
-		uint64_t len;
-		uint32_t flags;
-	} expected[] = {
-		{ BAR0_LEN, rw | VFIO_REGION_INFO_FLAG_MMAP },
-		{ 0, 0 },
-		{ 32, rw },
-		{ 0, 0 },
-		{ 8, rw },
-		{ 0, 0 },
-		{ 0, 0 },
-		{ 256, rw },
-	};
-
-	for (uint32_t i = 0; i < 8; i++) {
-		struct vfio_region_info info = { .argsz = sizeof(info), .index = i };
-
-		assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_GET_REGION_INFO, &info),
-				 0);
-		assert_int_equal(info.size, expected[i].len);
-		assert_int_equal(info.flags, expected[i].flags);
-		assert_true(info.offset == REGION(i));
-	}
-}
-
-static void region_info_refuses_vga_and_beyond(void **state)
-{
-	struct vfio_region_info info = { .argsz = sizeof(info), .index = 8 };
-
-	assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_GET_REGION_INFO, &info), -EINVAL);
-	info.index = 9;
-	assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_GET_REGION_INFO, &info), -EINVAL);
-	info = (struct vfio_region_info){ .argsz = sizeof(info) - 1 };
-	assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_GET_REGION_INFO, &info), -EINVAL);
-}
-
-static void irq_info_knows_error_and_request(void **state)
-{
-	for (uint32_t i = 0; i < 5; i++) {
-		struct vfio_irq_info info = { .argsz = sizeof(info), .index = i };
-
-		assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_GET_IRQ_INFO, &info), 0);
-		assert_int_equal(info.count, i >= VFIO_PCI_ERR_IRQ_INDEX);
-		assert_true(info.flags & VFIO_IRQ_INFO_EVENTFD);
-		info.argsz = 15;
-		assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_GET_IRQ_INFO, &info),
-				 -EINVAL);
-	}
-	struct vfio_irq_info beyond = { .argsz = sizeof(beyond), .index = 5 };
-
-	assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_GET_IRQ_INFO, &beyond), -EINVAL);
-}
-
 static void other_ioctls_are_enotty(void **state)
 {
 	uint32_t feature[2] = { sizeof(feature), 0 };
 
 	assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_FEATURE, feature), -ENOTTY);
-	assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_SET_IRQS, NULL), -ENOTTY);
+	assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_SET_IRQS, NULL), -EFAULT);
+	assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_IOEVENTFD, NULL), -ENOTTY);
+	assert_int_equal(rig_ioctl(*state, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, NULL),
+			 -ENODEV);
 }
 
 static void mmap_follows_the_rules_of_the_kernel(void **state)
@@ -326,11 +249,6 @@ static const struct CMUnitTest tests[] = {
 	/* first: the child should have no threads to inherit the locks of */
 	cmocka_unit_test(stalling_needs_userfaultfd_and_says_so),
 	cmocka_unit_test(open_refuses_what_it_does_not_know),
-	TEST(device_info_names_nine_regions_and_five_irqs),
-	TEST(device_info_minds_argsz),
-	TEST(region_info_says_what_each_region_is),
-	TEST(region_info_refuses_vga_and_beyond),
-	TEST(irq_info_knows_error_and_request),
 	TEST(other_ioctls_are_enotty),
 	TEST(mmap_follows_the_rules_of_the_kernel),
 	TEST(part_of_a_bar_maps_where_the_caller_wants_it),
