@@ -24,29 +24,34 @@ kernel_arguments=(console=ttyS0 loglevel=7 printk.time=1 panic=-1 oops=panic
 # Without eim=on some boots end in an assertion of QEMU. Ports slower than
 # x-speed=5 never report their link as active after a bus reset. The two e1000e
 # share one IOMMU group, as functions behind a conventional bridge must. Without
-# boot ROMs on the network cards the firmware needs six seconds less.
+# boot ROMs on the network cards the firmware needs six seconds less. With hot plug
+# by ACPI the ports would not have slots that the guest's own driver works.
 machine=(-M q35 -accel tcg -cpu qemu64,+x2apic -m 512 -smp 2
 	-display none -nodefaults -no-reboot
+	-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off
 	-device intel-iommu,intremap=on,eim=on
 	-device edu,id=edu0
-	-device nvme,id=nvme0,serial=vfiosafe,cmb_size_mb=4
 	-device bochs-display,id=display0
 	-device pcie-pci-bridge,id=bridge0
 	-device e1000e,id=nic0,bus=bridge0,romfile=,addr=1.0,multifunction=on
 	-device e1000e,id=nic1,bus=bridge0,romfile=,addr=1.1
 	-device pcie-root-port,id=port0,chassis=1,slot=1,x-speed=5
-	-device igb,id=igb0,bus=port0,romfile=)
+	-device igb,id=igb0,bus=port0,romfile=
+	-device pcie-root-port,id=port1,chassis=2,slot=2,x-speed=5
+	-device nvme,id=nvme0,bus=port1,serial=vfiosafe,cmb_size_mb=4)
 
 # QEMU must not outlive this script, not even if a test runner kills it.
 start_qemu()
 {
+	host_open
 	exec {guest_fd}< <(exec setpriv --pdeathsig KILL "$qemu" "${machine[@]}" \
 		-kernel "$kernel" -initrd "$initrd" \
 		-append "${kernel_arguments[*]}" \
 		-serial "file:$boot_dir/console.log" -serial stdio \
 		-qmp "unix:$boot_dir/qmp,server=on,wait=off" \
-		"${extra_qemu_args[@]}" \
-		</dev/null 2>"$boot_dir/qemu.log")
+		-chardev "pipe,id=host,path=$boot_dir/monitor" \
+		-mon chardev=host,mode=control "${extra_qemu_args[@]}" \
+		<>"$boot_dir/answers" 2>"$boot_dir/qemu.log")
 	qemu_pid=$!
 }
 
@@ -82,8 +87,13 @@ boot_once()
 		case $line in
 		'vm-guest: up'*)
 			guest_up=yes
+			host_greet
 			deadline=$((SECONDS + timeout))
 			emit_note "$line"
+			;;
+		'vm-host: '*)
+			# shellcheck disable=SC2086 # words
+			host_serve ${line#vm-host: }
 			;;
 		*'vm-guest: suite exited with status '*)
 			suite_status=${line##* }
@@ -98,6 +108,7 @@ boot_once()
 	[ "$status" -le 128 ] || boot_end='the time is over'
 	stop_qemu
 	exec {guest_fd}<&-
+	host_close
 }
 
 kernel_complained()
