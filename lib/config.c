@@ -59,8 +59,9 @@ bool vsf_config_answers(const struct vfiosafe_device *dev)
 {
 	uint32_t dword;
 
+	/* INTx disable is VFIO's own: of a device that is gone it reads as it was set. */
 	return vsf_config_read(dev, VSF_PCI_COMMAND, &dword, sizeof(dword)) == 0 &&
-	       dword != UINT32_MAX;
+	       (le32toh(dword) | VSF_PCI_COMMAND_INTX_OFF) != UINT32_MAX;
 }
 
 int vsf_config_power_state(const struct vfiosafe_device *dev)

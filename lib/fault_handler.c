@@ -52,7 +52,11 @@ static void *map_over(void *at, size_t len, int fd)
 
 int vsf_fault_replace(struct vsf_fault_range *range, uintptr_t from, size_t len)
 {
-	return map_over((void *)from, len, range->ones_fd) == MAP_FAILED ? -errno : 0;
+	if (map_over((void *)from, len, range->ones_fd) == MAP_FAILED)
+		return -errno;
+	/* As the BAR was: a forked child's close does not know what is there. */
+	(void)madvise((void *)from, len, MADV_DONTFORK);
+	return 0;
 }
 
 /* LIVE to FAULT; whatever else it says stays. True if this fault closed it. */

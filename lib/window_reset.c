@@ -30,7 +30,8 @@ int vsf_run_command_back(struct vsf_run *run)
 /* Was COMMAND lost, or the memory decode taken away behind our back? */
 static bool command_is_bad(const struct vsf_run *run, uint16_t now)
 {
-	return run->from_fault || run->from_parked || now == UINT16_MAX ||
+	return run->from_fault || run->from_parked ||
+	       (now | VSF_PCI_COMMAND_INTX_OFF) == UINT16_MAX ||
 	       (run->dev->command & ~now & VSF_PCI_COMMAND_MEMORY);
 }
 

@@ -5,9 +5,9 @@
 #     handler_symbols.sh OBJECT          fails, with names, if it needs more
 #     handler_symbols.sh --reject OBJECT fails if that object passes
 
-# All in signal-safety(7) but mmap and syscall, which are system calls and no more;
-# the last two are errno and, on i686, the address of the GOT.
-allowed='mmap syscall memcpy memset write sigaction raise pthread_sigmask sigemptyset
+# All in signal-safety(7) but mmap, madvise and syscall, which are system calls and no
+# more; the last two are errno and, on i686, the address of the GOT.
+allowed='mmap madvise syscall memcpy memset write sigaction raise pthread_sigmask sigemptyset
 sigaddset
 __errno_location _GLOBAL_OFFSET_TABLE_'
 

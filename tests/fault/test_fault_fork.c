@@ -71,6 +71,11 @@ static void everything_is_refused(struct rig *rig)
 	must(vfiosafe_window_begin(&win, rig->dev, NULL) == -ENODEV);
 	must(vfiosafe_device_set_driver(rig->dev, NULL, NULL) == -ENODEV);
 	must(vfiosafe_device_close(rig->dev, 10) == 0);
+}
+
+static void nothing_is_left(struct rig *rig)
+{
+	everything_is_refused(rig);
 	must(count_maps(ONES_MAP) == 0);
 }
 
@@ -87,7 +92,7 @@ static void assert_child_is_shut_out(struct rig *rig)
 
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGSEGV);
-	assert_child_is_content(everything_is_refused, rig);
+	assert_child_is_content(nothing_is_left, rig);
 }
 
 static void a_child_of_a_live_process_is_shut_out(void **state)
@@ -111,7 +116,7 @@ static void end_section_and_close(struct rig *rig)
 	must(vfiosafe_check(&open_section) == -ENODEV);
 	must(vfiosafe_device_close(rig->dev, 10) == -EDEADLK);
 	must(vfiosafe_end(&open_section) == -ENODEV);
-	everything_is_refused(rig);
+	nothing_is_left(rig);
 }
 
 static void a_child_of_a_process_in_fault_is_shut_out(void **state)
@@ -128,7 +133,7 @@ static void a_child_of_a_process_in_fault_is_shut_out(void **state)
 	(void)*rig_reg32(&rig, 0);
 	assert_child_is_content(end_section_and_close, &rig);
 	assert_int_equal(vfiosafe_end(&open_section), -EIO);
-	assert_child_is_content(everything_is_refused, &rig);
+	assert_child_is_content(nothing_is_left, &rig);
 	assert_int_equal(vfiosafe_recover(rig.dev, NULL), 0);
 	/* What was mapped back is kept from children as before. */
 	assert_child_is_shut_out(&rig);
@@ -151,14 +156,14 @@ static void a_child_is_shut_out_at_every_step_of_a_window(void **state)
 			(void)*rig_reg32(&rig, 0);
 		}
 		assert_int_equal(vfiosafe_window_begin(&win, rig.dev, NULL), 0);
-		assert_child_is_content(everything_is_refused, &rig);
+		assert_child_is_content(nothing_is_left, &rig);
 		assert_int_equal(vfiosafe_window_poll(win), VFIOSAFE_STEP_COMMIT);
-		assert_child_is_content(everything_is_refused, &rig);
+		assert_child_is_content(nothing_is_left, &rig);
 		assert_int_equal(vfiosafe_window_commit(win), 0);
 		assert_int_equal(vfiosafe_device_state(rig.dev), VFIOSAFE_REINIT);
-		assert_child_is_content(everything_is_refused, &rig);
+		assert_child_is_content(nothing_is_left, &rig);
 		assert_int_equal(vfiosafe_window_poll(win), VFIOSAFE_STEP_FINISH);
-		assert_child_is_content(everything_is_refused, &rig);
+		assert_child_is_content(nothing_is_left, &rig);
 		assert_int_equal(vfiosafe_window_finish(win), 0);
 		vfiosafe_window_end(win);
 		rig_assert_live(&rig);
@@ -204,6 +209,7 @@ static void a_child_of_a_crowd_that_faults_can_close(void **state)
 				 0);
 	for (int i = 0; i < 60; i++) {
 		rig_away(&rig, i % WAYS);
+		/* Forked amid a replacement it may have a page of ones, which is harmless. */
 		assert_child_is_content(everything_is_refused, &rig);
 	}
 	__atomic_store_n(&crowd.stop, true, __ATOMIC_RELEASE);
