@@ -66,7 +66,10 @@ static void write16(struct fake *fake, struct fake_function *fn, uint64_t at,
 	}
 }
 
-/* All-ones while the function does not answer: only what the hardware says. */
+/*
+ * All-ones while the function does not answer: only what the hardware says. INTx
+ * disable in COMMAND is VFIO's own.
+ */
 static void go_silent(const struct fake *fake, const struct fake_function *fn,
 		      uint8_t *buf, size_t len, uint64_t at)
 {
@@ -74,7 +77,7 @@ static void go_silent(const struct fake *fake, const struct fake_function *fn,
 		return;
 	for (size_t i = 0; i < len; i++)
 		if ((at + i >= COMMAND && at + i < 8) || at + i >= FAKE_CAP_PM)
-			buf[i] = 0xff;
+			buf[i] = at + i == COMMAND + 1 ? buf[i] | 0xfb : 0xff;
 }
 
 ssize_t fake_config_rw(struct fake *fake, struct fake_function *fn, uint8_t *buf,
