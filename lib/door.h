@@ -13,9 +13,8 @@
 #include <vfiosafe/device.h>
 
 #include "dma.h"
+#include "function.h"
 #include "sys.h"
-
-#define VSF_SYSFS_DEVICES "/sys/bus/pci/devices"
 
 /* What every step of an open needs to know. */
 struct vsf_open {

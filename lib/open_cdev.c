@@ -13,15 +13,13 @@
 /* Name of the device's VFIO node, "vfio3". */
 static int cdev_name(const struct vsf_open *req, char *name, size_t len)
 {
-	char path[PATH_MAX];
-	int rc;
+	int rc = vsf_function_node(req->sys, req->address, name, len);
 
-	snprintf(path, sizeof(path), VSF_SYSFS_DEVICES "/%s/vfio-dev", req->address);
-	rc = vsf_sys(req->sys, dir_entry, path, 0, name, len);
-	if (rc == 1)
+	if (rc == 0)
 		return 0;
-	if (rc < 0 && rc != -ENOENT)
-		return vsf_fail(-rc, "cannot read %s: %s", path, strerror(-rc));
+	if (rc != -ENOENT)
+		return vsf_fail(-rc, "cannot read " VSF_SYSFS_DEVICES "/%s/vfio-dev: %s",
+				req->address, strerror(-rc));
 	return vsf_fail(EOPNOTSUPP, "%s has no VFIO device node: this kernel has no cdev "
 				    "door; use the group door",
 			req->address);

@@ -12,23 +12,21 @@
 
 static int group_id(const struct vsf_open *req, unsigned int *id)
 {
-	char path[PATH_MAX], name[32];
-	char *end;
-	int rc;
+	char name[32];
+	int rc = vsf_function_group(req->sys, req->address, name, sizeof(name));
 
-	snprintf(path, sizeof(path), VSF_SYSFS_DEVICES "/%s/iommu_group", req->address);
-	rc = vsf_sysfs_link(req->sys, path, name, sizeof(name));
 	if (rc == -ENOENT)
 		return vsf_fail(ENODEV, "%s has no IOMMU group: there is no IOMMU, or it is "
 					"off; turn it on in firmware and kernel "
 					"(intel_iommu=on)",
 				req->address);
 	if (rc < 0)
-		return vsf_fail(-rc, "cannot read %s: %s", path, strerror(-rc));
-	*id = (unsigned int)strtoul(name, &end, 10);
-	if (end == name || *end)
-		return vsf_fail(EBADMSG, "%s leads to \"%s\", which is no group number", path,
-				name);
+		return vsf_fail(-rc, "cannot read " VSF_SYSFS_DEVICES "/%s/iommu_group: %s",
+				req->address, strerror(-rc));
+	if (vsf_group_number(name, id) < 0)
+		return vsf_fail(EBADMSG, VSF_SYSFS_DEVICES "/%s/iommu_group leads to \"%s\", "
+					 "which is no group number",
+				req->address, name);
 	return 0;
 }
 

@@ -95,24 +95,41 @@ static int sys_readlink(void *ctx, const char *path, char *buf, size_t len)
 	return 0;
 }
 
-static int sys_dir_entry(void *ctx, const char *path, unsigned int index, char *buf,
+static int dir_names(DIR *dir, uint64_t *position, char *buf, size_t len)
+{
+	struct dirent *entry;
+	int count = 0;
+
+	while ((entry = readdir(dir))) {
+		size_t need = strlen(entry->d_name) + 1;
+
+		if (entry->d_name[0] != '.') {
+			if (need > len)
+				return count > 0 ? count : -ENAMETOOLONG;
+			memcpy(buf, entry->d_name, need);
+			buf += need;
+			len -= need;
+			count++;
+		}
+		*position = (uint64_t)telldir(dir);
+	}
+	return errno && count == 0 ? -errno : count;
+}
+
+/* By the kernel's own position: an entry that goes away moves no other. */
+static int sys_dir_names(void *ctx, const char *path, uint64_t *position, char *buf,
 			 size_t len)
 {
 	DIR *dir = opendir(path);
-	struct dirent *entry;
-	int rc = 0;
+	int rc;
 
 	(void)ctx;
 	if (!dir)
 		return -errno;
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' || index-- > 0)
-			continue;
-		rc = (size_t)snprintf(buf, len, "%s", entry->d_name) < len
-			     ? 1
-			     : -ENAMETOOLONG;
-		break;
-	}
+	if (*position > 0)
+		seekdir(dir, (long)*position);
+	errno = 0; /* the only sign of a readdir that failed */
+	rc = dir_names(dir, position, buf, len);
 	closedir(dir);
 	return rc;
 }
@@ -253,7 +270,7 @@ static const struct vfiosafe_sys real = {
 	.pwrite = sys_pwrite,
 	.rdev = sys_rdev,
 	.readlink = sys_readlink,
-	.dir_entry = sys_dir_entry,
+	.dir_names = sys_dir_names,
 	.mmap = sys_mmap,
 	.munmap = sys_munmap,
 	.madvise = sys_madvise,

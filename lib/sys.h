@@ -31,6 +31,19 @@ void vsf_page_free(const struct vfiosafe_sys *sys, void *page);
 /* A file of sysfs, cut to @len - 1 bytes, without its newline; length or -errno. */
 int vsf_sysfs_read(const struct vfiosafe_sys *s, const char *path, char *buf, size_t len);
 
+/* A walk over the names in a directory, in no order; begin with { sys, path }. */
+struct vsf_dir {
+	const struct vfiosafe_sys *sys;
+	const char *path;
+	uint64_t position;
+	int left; /* names in @buf that were not given out yet */
+	const char *next;
+	char buf[1024];
+};
+
+/* 1 and the next name, which is good until the next call; 0 past the last; -errno. */
+int vsf_dir_next(struct vsf_dir *dir, const char **name);
+
 /* The last component of a symbolic link's target; 0 or -errno. */
 int vsf_sysfs_link(const struct vfiosafe_sys *s, const char *path, char *buf, size_t len);
 

@@ -38,3 +38,18 @@ int vsf_sysfs_link(const struct vfiosafe_sys *s, const char *path, char *buf, si
 		return -ENAMETOOLONG;
 	return 0;
 }
+
+int vsf_dir_next(struct vsf_dir *dir, const char **name)
+{
+	if (dir->left == 0) {
+		dir->left = vsf_sys(dir->sys, dir_names, dir->path, &dir->position, dir->buf,
+				    sizeof(dir->buf));
+		dir->next = dir->buf;
+	}
+	if (dir->left <= 0)
+		return dir->left;
+	dir->left--;
+	*name = dir->next;
+	dir->next += strlen(dir->next) + 1;
+	return 1;
+}

@@ -36,9 +36,14 @@ struct vfiosafe_sys {
 	int (*rdev)(void *ctx, int fd, uint64_t *rdev);
 	/* target of a symbolic link, NUL-terminated; -ENAMETOOLONG if cut */
 	int (*readlink)(void *ctx, const char *path, char *buf, size_t len);
-	/* the @index-th name in a directory, in no order; 1, or 0 past the last */
-	int (*dir_entry)(void *ctx, const char *path, unsigned int index,
-			 char *buf, size_t len);
+	/*
+	 * Names in a directory, in no order, each NUL-terminated, as many as fit
+	 * into @buf; those that begin with a dot are left out. *@position is 0 at
+	 * first, and where to go on afterwards. Their number, 0 past the last;
+	 * -ENAMETOOLONG if not one fits.
+	 */
+	int (*dir_names)(void *ctx, const char *path, uint64_t *position, char *buf,
+			 size_t len);
 
 	/* MAP_FAILED never comes back: the address is stored on success only */
 	int (*mmap)(void *ctx, void **addr, size_t len, int prot, int flags, int fd,

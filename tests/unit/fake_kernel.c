@@ -72,7 +72,7 @@ const char *fake_call_name(enum fake_call call)
 {
 	static const char *const names[] = {
 		"open",	  "close",   "dup",	   "ioctl",	 "pread",
-		"pwrite", "rdev",    "readlink",   "dir_entry",	 "mmap",
+		"pwrite", "rdev",    "readlink",   "dir_names",	 "mmap",
 		"munmap", "madvise", "membarrier", "futex_wait", "sleep",
 		"memfd",  "eventfd", "event_read", "event_write", "epoll",
 		"epoll_add", "dup_onto", "memlock_limit",

@@ -121,21 +121,41 @@ static const char *name_in(const struct fake_node *node, const char *path)
 	return strchr(name, '/') ? NULL : name;
 }
 
-static int fake_dir_entry(void *ctx, const char *path, unsigned int index, char *buf,
+/* Names from node *@position on; a node that goes away moves no other. */
+static int list_names(struct fake *fake, const char *path, uint64_t *position, char *buf,
+		      size_t len)
+{
+	int count = 0;
+
+	for (; *position < FAKE_NODES; ++*position) {
+		const char *name = name_in(&fake->node[*position], path);
+		size_t need = name ? strlen(name) + 1 : 0;
+
+		if (need > len)
+			return count > 0 ? count : -ENAMETOOLONG;
+		if (!name)
+			continue;
+		memcpy(buf, name, need);
+		buf += need;
+		len -= need;
+		count++;
+	}
+	return count;
+}
+
+static int fake_dir_names(void *ctx, const char *path, uint64_t *position, char *buf,
 			  size_t len)
 {
 	struct fake *fake = ctx;
-	int rc = fake_enter(fake, FAKE_DIR_ENTRY, FAKE_ANY);
-	unsigned int seen = 0;
+	int rc = fake_enter(fake, FAKE_DIR_NAMES, FAKE_ANY);
+	const struct fake_node *node = fake_find(fake, path);
+	bool first = *position == 0;
 
-	for (int i = 0; i < FAKE_NODES && rc == 0; i++) {
-		const char *name = name_in(&fake->node[i], path);
-
-		if (name && seen++ == index)
-			rc = (size_t)snprintf(buf, len, "%s", name) < len ? 1
-									  : -ENAMETOOLONG;
-	}
-	if (rc == 0 && seen == 0)
+	if (rc == 0 && node && node->refuse)
+		rc = -node->refuse;
+	if (rc == 0)
+		rc = list_names(fake, path, position, buf, len);
+	if (rc == 0 && first && !node)
 		rc = -ENOENT;
 	return fake_leave(fake, rc);
 }
@@ -143,5 +163,5 @@ static int fake_dir_entry(void *ctx, const char *path, unsigned int index, char 
 void fake_sysfs_install(struct vfiosafe_sys *sys)
 {
 	sys->readlink = fake_readlink;
-	sys->dir_entry = fake_dir_entry;
+	sys->dir_names = fake_dir_names;
 }
