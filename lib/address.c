@@ -25,7 +25,7 @@ static const char *expect(const char *s, char c)
 	return s && *s == c ? s + 1 : NULL;
 }
 
-int vsf_address_parse(const char *address, char *canonical, size_t len)
+bool vsf_address_canonical(const char *address, char *canonical, size_t len)
 {
 	unsigned int domain, bus, slot, function;
 	const char *s = address;
@@ -40,12 +40,19 @@ int vsf_address_parse(const char *address, char *canonical, size_t len)
 	if (s)
 		s = hex(s, 1, 1, &function);
 	if (!s || *s || slot > 0x1f || function > 7)
-		return vsf_fail(EINVAL,
-				"\"%.40s\"%s is not a PCI address; it looks like 0000:01:00.0, "
-				"as lspci -D prints it (domain:bus:device.function, device at "
-				"most 1f, function at most 7)",
-				address ? address : "(null)",
-				address && strlen(address) > 40 ? "..." : "");
+		return false;
 	snprintf(canonical, len, "%04x:%02x:%02x.%x", domain, bus, slot, function);
-	return 0;
+	return true;
+}
+
+int vsf_address_parse(const char *address, char *canonical, size_t len)
+{
+	if (vsf_address_canonical(address, canonical, len))
+		return 0;
+	return vsf_fail(EINVAL,
+			"\"%.40s\"%s is not a PCI address; it looks like 0000:01:00.0, as lspci -D "
+			"prints it (domain:bus:device.function, device at most 1f, function at "
+			"most 7)",
+			address ? address : "(null)",
+			address && strlen(address) > 40 ? "..." : "");
 }

@@ -76,6 +76,9 @@ int vsf_refuse_node(int err, const char *node, const char *hint);
  */
 bool vsf_group_blockers(const struct vsf_open *req, char *buf, size_t len);
 
+/* address.c: true, and its canonical form, if it is "dddd:bb:dd.f". */
+bool vsf_address_canonical(const char *address, char *canonical, size_t len);
+
 /* address.c: canonical form of "dddd:bb:dd.f"; -EINVAL with a text. */
 int vsf_address_parse(const char *address, char *canonical, size_t len);
 

@@ -44,6 +44,7 @@
 #include <vfiosafe/fault.h>
 #include <vfiosafe/log.h>
 #include <vfiosafe/mmio.h>
+#include <vfiosafe/plan.h>
 #include <vfiosafe/power.h>
 #include <vfiosafe/region.h>
 #include <vfiosafe/section.h>

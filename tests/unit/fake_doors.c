@@ -278,6 +278,9 @@ int fake_device_ioctl(struct fake *fake, struct fake_file *file, unsigned long r
 
 	if (rc != -ENOTTY)
 		return rc;
-	return fake_bound(file) ? fake_function_ioctl(fake, file->fn, request, arg)
-				: -EINVAL;
+	if (!fake_bound(file))
+		return -EINVAL;
+	if (request == VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)
+		return fake_hot_info(fake, file, arg);
+	return fake_function_ioctl(fake, file->fn, request, arg);
 }

@@ -81,6 +81,8 @@ struct fake_function {
 	unsigned int node; /* N of vfioN */
 	bool not_pci;
 	bool no_reset;
+	bool is_vf;
+	unsigned int bus_reset; /* a hot reset takes all of the same; 0: there is none */
 	bool pm_stuck;	      /* PMCSR does not leave its state */
 	bool decode_stuck;    /* a reset turns memory decode off, for good */
 	int64_t silent_ns;    /* config reads as all-ones after a reset for so long */
@@ -111,7 +113,7 @@ enum fake_kind {
 struct fake_node {
 	char path[112];
 	enum fake_kind kind;
-	char text[64];	     /* of a file, target of a link */
+	char text[192];	     /* of a file, target of a link */
 	unsigned int number; /* group, or index of the function */
 	uint64_t rdev;	     /* of a cdev */
 	int refuse;	     /* errno of open, 0 = none */
@@ -172,7 +174,7 @@ struct fake_iommu {
 	struct fake_dma dma[FAKE_DMAS];
 };
 
-#define FAKE_NODES 96
+#define FAKE_NODES 192
 #define FAKE_FDS 48
 #define FAKE_MAPS 64
 #define FAKE_FUNCTIONS 4
@@ -185,6 +187,10 @@ struct fake {
 	bool no_membarrier;
 	bool no_type1;	 /* the container knows no type1v2 */
 	bool real_clock; /* for tests with threads that wait for each other */
+	unsigned int hot_extra; /* functions more that a hot reset takes */
+	bool hot_lie;		/* the kernel answers so when asked what it takes */
+	uint32_t hot_lie_count;
+	int hot_lie_err;
 	void (*hook)(struct fake *fake, enum fake_call call, uint64_t key);
 	void *hook_ctx;
 	struct fake_rule rule[8];
@@ -252,6 +258,14 @@ struct fake_node *fake_find(struct fake *fake, const char *path);
 struct fake_node *fake_put(struct fake *fake, enum fake_kind kind, const char *text,
 			   const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void fake_remove(struct fake *fake, const char *path); /* what is below it, too */
+
+/* Processes in /proc, where at first there are none; this one, and one with pid 1. */
+#define FAKE_PID 100
+void fake_processes_start(struct fake *fake);
+void fake_process(struct fake *fake, int pid, const char *comm);
+void fake_process_fd(struct fake *fake, int pid, int fd, const char *target);
+/* A device fd out of a group; @address NULL: its fdinfo does not name it. */
+void fake_process_device(struct fake *fake, int pid, int fd, const char *address);
 
 /* A line of its own into the log, which is words with a space between them. */
 void fake_note(struct fake *fake, const char *fmt, ...)

@@ -54,6 +54,11 @@ ssize_t fake_device_rw(struct fake *fake, struct fake_function *fn, void *buf, s
 void fake_log_locked(struct fake *fake, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* fake_hot.c */
+struct vfio_pci_hot_reset_info;
+int fake_hot_info(struct fake *fake, const struct fake_file *caller,
+		  struct vfio_pci_hot_reset_info *info);
+
 /* fake_config.c */
 ssize_t fake_config_rw(struct fake *fake, struct fake_function *fn, uint8_t *buf,
 		       size_t len, uint64_t at, bool write);

@@ -103,6 +103,8 @@ static int fake_readlink(void *ctx, const char *path, char *buf, size_t len)
 
 	if (rc == 0 && !node)
 		rc = -ENOENT;
+	else if (rc == 0 && node->refuse)
+		rc = -node->refuse;
 	else if (rc == 0 && node->kind != FAKE_LINK)
 		rc = -EINVAL;
 	else if (rc == 0 && (size_t)snprintf(buf, len, "%s", node->text) >= len)
