@@ -9,6 +9,7 @@
 #include "error.h"
 #include "fault.h"
 #include "log.h"
+#include "plan.h"
 #include "window.h"
 
 #define RESET_TIMEOUT_MS 10000
@@ -102,9 +103,7 @@ int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 	if (rc < 0)
 		return rc;
 	if (vsf_kind_resets(wish.kind) && !dev->can_reset)
-		return vsf_fail(EOPNOTSUPP, "%s has no reset method by itself "
-					    "(VFIO_DEVICE_FLAGS_RESET is off)",
-				dev->address);
+		return vsf_plan_refuse(dev, EOPNOTSUPP);
 	win = calloc(1, sizeof(*win));
 	if (!win)
 		return vsf_fail(ENOMEM, "out of memory");

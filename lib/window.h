@@ -59,7 +59,7 @@ struct vsf_run {
 	/* Written before OVER is published under dev->lock; then constant. */
 	bool over;
 	int result;
-	char text[256];
+	char text[384];
 };
 
 /* window_run.c: a run's life */

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "error.h"
 #include "fault.h"
+#include "plan.h"
 #include "uapi.h"
 #include "window.h"
 
@@ -115,21 +116,18 @@ static int reset_ioctl(const struct vsf_run *run)
 /* Nothing was lost if the kernel refused before it touched a device in D0. */
 static int reset_failed(struct vsf_run *run, int rc)
 {
-	const char *address = run->dev->address;
 	bool refused = is_contention(rc) || rc == -EINVAL;
+	int err = rc == -EINVAL ? EOPNOTSUPP : ETIMEDOUT;
+	char hint[256];
 
 	if (!refused || run->unknown || run->from_fault)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_RESET_FAILED,
 				     "VFIO_DEVICE_RESET of %s failed: %s; what is left of its "
-				     "state is unknown",
-				     address, strerror(-rc));
-	if (rc == -EINVAL)
-		return vsf_run_call_off(run, EOPNOTSUPP, "%s has no working reset method",
-					address);
-	return vsf_run_call_off(run, ETIMEDOUT,
-				"%s stayed locked (%s) until the deadline: an unbind, another "
-				"reset or a sysfs reader holds it",
-				address, strerror(-rc));
+				     "state is unknown%s",
+				     run->dev->address, strerror(-rc),
+				     vsf_plan_hint(run->dev, hint, sizeof(hint)));
+	(void)vsf_plan_refuse(run->dev, err);
+	return vsf_run_call_off(run, err, "%s", vfiosafe_error_text());
 }
 
 static int prepare_failed(struct vsf_run *run, int rc, const char *what)

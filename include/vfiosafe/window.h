@@ -67,7 +67,8 @@ struct vfiosafe_reset_opts {
  *   -ECANCELED   the quiesce callback vetoed, or a preparation failed (the text
  *                says which)
  *   Refused, nothing was touched:
- *   -EOPNOTSUPP  the device has no reset method; -ENODEV gone;
+ *   -EOPNOTSUPP  the device has no reset method (the text says what else there is,
+ *                see also vfiosafe_reset_plan()); -ENODEV gone;
  *   -EDEADLK     inside a section or a callback of this device; -EINVAL
  *   In FAULT:
  *   -EIO         see vfiosafe_device_cause() and the text
