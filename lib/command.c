@@ -68,37 +68,37 @@ static int write_command(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
 		      : 0;
 }
 
-static bool is_parked(struct vfiosafe_device *dev)
-{
-	bool parked;
-
-	pthread_mutex_lock(&dev->lock);
-	parked = dev->parked != VSF_AWAKE && !dev->run;
-	pthread_mutex_unlock(&dev->lock);
-	return parked;
-}
-
-int vsf_command_change(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
+/* With windows kept out, or in a callback of the one that is open. */
+static int change_held(struct vfiosafe_device *dev, bool beside, uint16_t off, uint16_t on)
 {
 	uint64_t word = vsf_device_word(dev);
-	bool beside = vsf_beside_callback(dev, word);
-	bool parked;
-	int rc = hold(dev, beside);
+	/* Without a window of its own, that is a parked device. */
+	bool parked = vsf_word_state(word) == VFIOSAFE_RESETTING && !beside;
+	int rc = beside || parked ? 0 : vsf_state_error(word, vsf_gate_word(dev));
 
-	if (rc < 0) {
-		rc = vsf_state_error(vsf_device_word(dev), dev->words->gate);
-		return rc < 0 ? rc
-			      : vsf_fail(EAGAIN, "a window of %s is just over; try again",
-					 dev->address);
-	}
-	parked = is_parked(dev);
-	if (!beside && !parked)
-		rc = vsf_state_error(vsf_device_word(dev), dev->words->gate);
 	if (rc == 0 && !parked)
 		rc = write_command(dev, off, on);
 	if (rc == 0)
 		keep(dev, off, on);
-	let_go(dev);
+	return rc;
+}
+
+int vsf_command_change(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
+{
+	bool beside = vsf_beside_callback(dev, vsf_device_word(dev));
+	int rc;
+
+	vsf_count_inside(dev, 1);
+	rc = hold(dev, beside);
+	if (rc == 0) {
+		rc = change_held(dev, beside, off, on);
+		let_go(dev);
+	} else {
+		rc = vsf_fail(EAGAIN, "a window of %s is open; vfiosafe_wait() sleeps until it "
+				      "is over",
+			      dev->address);
+	}
+	vsf_count_inside(dev, -1);
 	return rc;
 }
 

@@ -26,11 +26,17 @@ int vsf_command_change(struct vfiosafe_device *dev, uint16_t off, uint16_t on);
 /* Offset of a capability, 0 if there is none, or -errno; follows at most 48 links. */
 int vsf_config_find_cap(const struct vfiosafe_device *dev, uint8_t id);
 
+/* At open: where the capabilities lie that windows go by. 0 or -errno. */
+int vsf_config_learn(struct vfiosafe_device *dev);
+
 /*
  * COMMAND and STATUS, which the kernel reads from the hardware. True if the
  * device answers: all-ones is what a bus says in its place.
  */
 bool vsf_config_answers(const struct vfiosafe_device *dev);
+
+/* PMCSR of a device that has it. -ENXIO: all-ones, as of one that does not answer. */
+int vsf_config_pmcsr(const struct vfiosafe_device *dev, uint16_t *pmcsr);
 
 /* D-state of PMCSR, 0 to 3; 0 for a device without the capability. */
 int vsf_config_power_state(const struct vfiosafe_device *dev);

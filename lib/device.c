@@ -113,6 +113,17 @@ static int recover_until(struct vfiosafe_device *dev, int64_t deadline)
 	return vfiosafe_recover(dev, &opts);
 }
 
+static int still_waiting(struct vfiosafe_device *dev)
+{
+	enum vsf_park park = vsf_parked(dev);
+
+	if (park != VSF_AWAKE)
+		return vsf_fail(ETIMEDOUT, "%s is parked: %s; that call undoes it, or a reset",
+				dev->address, vsf_park_name(park));
+	return vsf_fail(ETIMEDOUT, "%s is still in %s", dev->address,
+			vfiosafe_state_name(vsf_device_state(dev)));
+}
+
 static int wait_live(struct vfiosafe_device *dev, int64_t deadline)
 {
 	uint32_t seen = vsf_device_bell(dev);
@@ -129,13 +140,13 @@ static int wait_live(struct vfiosafe_device *dev, int64_t deadline)
 		    vsf_word_state(word) != VFIOSAFE_LIVE)
 			gate = vsf_word(0, VFIOSAFE_LIVE);
 		rc = vsf_state_error(word, gate);
-		if (rc == -EIO && dev->recover_on_wait)
+		/* A device that was parked on purpose is left where it is. */
+		if (rc == -EIO && dev->recover_on_wait && vsf_parked(dev) == VSF_AWAKE)
 			rc = recover_until(dev, deadline);
 		if (rc != -EAGAIN)
 			return rc;
 		if (vsf_device_sleep(dev, &seen, deadline) == -ETIMEDOUT)
-			return vsf_fail(ETIMEDOUT, "%s is still in %s", dev->address,
-					vfiosafe_state_name(vsf_device_state(dev)));
+			return still_waiting(dev);
 	}
 }
 

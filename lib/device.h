@@ -63,6 +63,7 @@ struct vfiosafe_device {
 	uint64_t config_offset;
 	uint16_t config_len;
 	uint8_t pm_cap; /* offset of the power management capability, or 0 */
+	uint16_t devctl, af_ctrl; /* registers with a bit that resets, or 0 */
 	bool recover_on_wait;
 	int (*drain)(void *ctx, uint64_t window, int64_t deadline); /* the program's */
 	void *drain_ctx;
@@ -101,9 +102,14 @@ static inline uint64_t vsf_device_word(const struct vfiosafe_device *dev)
 	return __atomic_load_n(&dev->words->device, __ATOMIC_ACQUIRE);
 }
 
+static inline uint64_t vsf_gate_word(const struct vfiosafe_device *dev)
+{
+	return __atomic_load_n(&dev->words->gate, __ATOMIC_ACQUIRE);
+}
+
 static inline enum vfiosafe_state vsf_gate_state(const struct vfiosafe_device *dev)
 {
-	return vsf_word_state(__atomic_load_n(&dev->words->gate, __ATOMIC_ACQUIRE));
+	return vsf_word_state(vsf_gate_word(dev));
 }
 
 static inline enum vfiosafe_state vsf_device_state(const struct vfiosafe_device *dev)

@@ -56,11 +56,10 @@ static int learn(struct vfiosafe_device *dev)
 	if (rc < 0)
 		return vsf_fail(-rc, "cannot read the config space of %s: %s", dev->address,
 				strerror(-rc));
-	rc = vsf_config_find_cap(dev, VSF_PCI_CAP_PM);
+	rc = vsf_config_learn(dev);
 	if (rc < 0)
 		return vsf_fail(-rc, "cannot read the capabilities of %s: %s", dev->address,
 				strerror(-rc));
-	dev->pm_cap = (uint8_t)rc;
 	return 0;
 }
 

@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A device that is put out of reach on purpose, and fetched back: D3hot, low power,
- * memory decode off. Everyone has left it before, as for a reset.
- *
- *      QUIESCE --park--> RESETTING ......... RESETTING --wake--> LIVE    state kept
- *                        (no window open)                  \---> REINIT  state lost
- */
+/* The way out of reach: D3hot, low power, memory decode off. See park.h. */
 #include <errno.h>
 #include <string.h>
 
 #include "config.h"
-#include "error.h"
+#include "park.h"
 #include "uapi.h"
-#include "window.h"
 
-#define PM_NO_SOFT_RESET 0x8 /* of PMCSR: D3hot keeps the context */
 #define PM_D3HOT 3
 
 const char *vsf_park_name(enum vsf_park park)
@@ -29,6 +21,16 @@ const char *vsf_park_name(enum vsf_park park)
 	default:
 		return "not parked";
 	}
+}
+
+enum vsf_park vsf_parked(struct vfiosafe_device *dev)
+{
+	enum vsf_park park;
+
+	pthread_mutex_lock(&dev->lock);
+	park = dev->parked;
+	pthread_mutex_unlock(&dev->lock);
+	return park;
 }
 
 void vsf_set_parked(struct vfiosafe_device *dev, enum vsf_park park)
@@ -48,7 +50,7 @@ static int need_wakeup_fd(struct vfiosafe_device *dev)
 	return fd < 0 ? fd : 0;
 }
 
-static int low_power(const struct vsf_run *run, uint32_t which)
+int vsf_low_power(const struct vsf_run *run, uint32_t which)
 {
 	struct {
 		struct vfio_device_feature head;
@@ -63,42 +65,55 @@ static int low_power(const struct vsf_run *run, uint32_t which)
 	return vsf_sys(run->dev->sys, ioctl, run->dev->fd, VFIO_DEVICE_FEATURE, &arg);
 }
 
-/* The write never reports failure: look. */
-static int to_d3hot(const struct vfiosafe_device *dev)
+/*
+ * The write never reports failure: look. Only a device that says D0 was left as it was;
+ * any other answer is no answer.
+ */
+static int to_d3hot(struct vsf_run *run)
 {
-	uint16_t at = (uint16_t)(dev->pm_cap + 4), pmcsr;
-	int rc = vsf_config_read16(dev, at, &pmcsr);
+	const struct vfiosafe_device *dev = run->dev;
+	uint16_t pmcsr;
+	int rc = vsf_config_pmcsr(dev, &pmcsr), written;
 
-	if (rc == 0)
-		rc = vsf_config_write16(dev, at, pmcsr | PM_D3HOT);
-	if (rc == 0)
-		rc = vsf_config_power_state(dev);
-	return rc < 0 || rc == PM_D3HOT ? (rc < 0 ? rc : 0) : -EOPNOTSUPP;
+	run->unknown = rc == -ENXIO;
+	if (rc < 0)
+		return rc;
+	written = vsf_config_write16(dev, (uint16_t)(dev->pm_cap + 4), pmcsr | PM_D3HOT);
+	rc = vsf_config_pmcsr(dev, &pmcsr);
+	run->unknown = rc < 0 || (pmcsr & VSF_PCI_PM_STATE) != VFIOSAFE_D0;
+	if (rc < 0 || written < 0)
+		return rc < 0 ? rc : written;
+	return (pmcsr & VSF_PCI_PM_STATE) == PM_D3HOT ? 0 : -EOPNOTSUPP;
 }
 
-static int put_away(const struct vsf_run *run)
+static int put_away(struct vsf_run *run)
 {
 	int rc;
 
 	switch (run->wish.park) {
 	case VSF_PARK_D3HOT:
-		return to_d3hot(run->dev);
+		return to_d3hot(run);
 	case VSF_PARK_LOW_POWER:
 		if (!run->wish.wakeup)
-			return low_power(run, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+			return vsf_low_power(run, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
 		rc = need_wakeup_fd(run->dev);
 		return rc < 0 ? rc
-			      : low_power(run, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP);
+			      : vsf_low_power(run, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP);
 	default:
 		return 0; /* went with bus mastering */
 	}
 }
 
-/* The kernel refused: the device is as it was, in D0. */
+/* The kernel refused: the device is as it was, in D0, if that can be said. */
 static int refused(struct vsf_run *run, int rc)
 {
 	const char *address = run->dev->address;
 
+	if (run->unknown)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY,
+				     "%s was told to sleep, and does not say whether it does: "
+				     "%s",
+				     address, strerror(-rc));
 	if (run->wish.park == VSF_PARK_D3HOT && rc == -EOPNOTSUPP)
 		return vsf_run_call_off(run, EOPNOTSUPP,
 					"%s stays in D0: the kernel ignores the change while "
@@ -116,16 +131,17 @@ static int refused(struct vsf_run *run, int rc)
 				strerror(-rc));
 }
 
-/* The window ends here; COMMAND as the way back has to make it. */
-static int stay_away(struct vsf_run *run)
+/* A loss has to be said, not slept over. */
+static int enter_resetting(struct vsf_run *run)
 {
 	struct vfiosafe_device *dev = run->dev;
+	int rc;
 
 	pthread_mutex_lock(&dev->lock);
-	dev->parked = run->wish.park;
-	dev->command = run->command;
+	/* From QUIESCE alone: FAULT, or GONE, stays. */
+	rc = vsf_words_move(dev->words, dev->sys, VFIOSAFE_QUIESCE, VFIOSAFE_RESETTING);
 	pthread_mutex_unlock(&dev->lock);
-	return vsf_run_over(run, 0);
+	return rc;
 }
 
 int vsf_run_park(struct vsf_run *run)
@@ -133,82 +149,20 @@ int vsf_run_park(struct vsf_run *run)
 	uint16_t also = run->wish.park == VSF_PARK_DECODE ? VSF_PCI_COMMAND_MEMORY : 0;
 	int rc;
 
-	/* Marked lost while it was drained: that has to be said, not slept over. */
-	if (vsf_device_state(run->dev) == VFIOSAFE_FAULT)
-		return vsf_run_call_off(run, EIO, "%s is in FAULT", run->dev->address);
+	if (vsf_is_lost(run->dev))
+		return vsf_say_lost(run);
 	rc = vsf_run_stop_dma(run, also);
-	if (rc == 0 && vsf_run_enter_resetting(run) < 0)
-		return vsf_run_gone(run);
-	if (rc == 0)
-		rc = put_away(run);
+	if (rc < 0)
+		return vsf_run_call_off(run, ECANCELED, "COMMAND of %s could not be written: %s",
+					run->dev->address, strerror(-rc));
+	if (enter_resetting(run) < 0)
+		return vsf_say_lost(run);
+	rc = put_away(run);
 	if (vsf_device_state(run->dev) == VFIOSAFE_GONE)
 		return vsf_run_gone(run);
-	return rc < 0 ? refused(run, rc) : stay_away(run);
-}
-
-static bool keeps_context(const struct vfiosafe_device *dev)
-{
-	uint16_t pmcsr;
-
-	return vsf_config_read16(dev, (uint16_t)(dev->pm_cap + 4), &pmcsr) == 0 &&
-	       (pmcsr & PM_NO_SOFT_RESET);
-}
-
-/* COMMAND as it was before, seen to decode memory. */
-static int command_back(struct vsf_run *run)
-{
-	const struct vfiosafe_device *dev = run->dev;
-	uint16_t now;
-	int rc = vsf_config_write16(dev, VSF_PCI_COMMAND, run->command);
-
-	if (rc == 0)
-		rc = vsf_config_read16(dev, VSF_PCI_COMMAND, &now);
-	if (rc == 0 && (run->command & ~now & VSF_PCI_COMMAND_MEMORY))
-		rc = -EIO;
-	return rc;
-}
-
-/*
- * Awake, with its state: *@kept. What low power did to it depends on the platform
- * (D3hot or D3cold), and is not told.
- */
-static int fetch_back(struct vsf_run *run, bool *kept)
-{
-	*kept = run->wish.park == VSF_PARK_DECODE;
-	if (run->wish.park == VSF_PARK_LOW_POWER)
-		return low_power(run, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
-	if (run->wish.park == VSF_PARK_D3HOT) {
-		*kept = keeps_context(run->dev);
-		return vsf_config_to_d0(run->dev);
-	}
-	return 0;
-}
-
-int vsf_run_wake(struct vsf_run *run)
-{
-	struct vfiosafe_device *dev = run->dev;
-	bool kept;
-	int rc;
-
-	run->command = dev->command;
-	rc = fetch_back(run, &kept);
-	if (rc == 0 && kept)
-		rc = command_back(run);
-	vsf_set_parked(dev, VSF_AWAKE);
-	if (vsf_device_state(dev) == VFIOSAFE_GONE)
-		return vsf_run_gone(run);
 	if (rc < 0)
-		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY,
-				     "%s did not come back from %s: %s", dev->address,
-				     vsf_park_name(run->wish.park), strerror(-rc));
-	if (run->wish.park == VSF_PARK_D3HOT && !kept)
-		vsf_heal_marks(dev); /* that was a reset */
-	if (kept) {
-		run->quiesced = true; /* that was before it was parked */
-		return vsf_run_unchanged(run);
-	}
-	if (vsf_words_move(dev->words, dev->sys, VFIOSAFE_RESETTING, VFIOSAFE_REINIT) < 0)
-		return vsf_run_gone(run);
-	run->phase = VSF_PHASE_COMMITTED;
-	return 0;
+		return refused(run, rc);
+	/* The window ends here. */
+	vsf_set_parked(run->dev, run->wish.park);
+	return vsf_run_over(run, 0);
 }

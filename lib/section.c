@@ -19,8 +19,9 @@ int vsf_state_error(uint64_t device_word, uint64_t gate_word)
 		return vsf_fail_static(EIO, "the device is in FAULT; vfiosafe_recover() "
 					    "brings it back");
 	if (device != VFIOSAFE_LIVE || gate != VFIOSAFE_LIVE)
-		return vsf_fail_static(EAGAIN, "a reset window is open; vfiosafe_wait() "
-					       "sleeps until it is over");
+		return vsf_fail_static(EAGAIN, "a window is open, or the device is parked "
+					       "(power.h); vfiosafe_wait() sleeps until it "
+					       "is over");
 	return 0;
 }
 

@@ -62,7 +62,7 @@ static int refuse_start(const struct vfiosafe_window *win, int rc)
 				win->dev->address);
 	if (rc == -EXDEV)
 		return vsf_fail(EBUSY, "%s is parked: %s; undo that first, or reset it",
-				win->dev->address, vsf_park_name(win->dev->parked));
+				win->dev->address, vsf_park_name(vsf_parked(win->dev)));
 	return rc;
 }
 

@@ -102,13 +102,15 @@ void vsf_heal_marks(struct vfiosafe_device *dev);
 int vsf_run_stop_dma(struct vsf_run *run, uint16_t also);
 /* The word to RESETTING. -EAGAIN: gone. */
 int vsf_run_enter_resetting(struct vsf_run *run);
-/* From here on the device is no longer parked, or is. */
-void vsf_set_parked(struct vfiosafe_device *dev, enum vsf_park park);
 
 /* park.c: the commits of PARK, which ends the run, and of WAKE */
 int vsf_run_park(struct vsf_run *run);
 int vsf_run_wake(struct vsf_run *run);
+/* How it is parked, at this moment; what that is, and which call undoes it. */
+enum vsf_park vsf_parked(struct vfiosafe_device *dev);
 const char *vsf_park_name(enum vsf_park park);
+/* From here on the device is no longer parked, or is. */
+void vsf_set_parked(struct vfiosafe_device *dev, enum vsf_park park);
 
 /* window.c: what a program holds of a window */
 struct vfiosafe_window {

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "error.h"
 #include "fault.h"
+#include "park.h"
 #include "plan.h"
 #include "uapi.h"
 #include "window.h"
@@ -51,6 +52,10 @@ int vsf_run_stop_dma(struct vsf_run *run, uint16_t also)
 	if (rc < 0)
 		return rc;
 	run->command = command_is_bad(run, now) ? dev->command : now;
+	/* Should this end in FAULT: what the recovery comes back to. */
+	pthread_mutex_lock(&dev->lock);
+	dev->command = run->command;
+	pthread_mutex_unlock(&dev->lock);
 	run->command_off = !run->from_fault && !run->from_parked && (run->command & off);
 	return vsf_config_write16(dev, VSF_PCI_COMMAND, run->command & (uint16_t)~off);
 }
@@ -141,15 +146,12 @@ static int prepare_failed(struct vsf_run *run, int rc, const char *what)
 }
 
 /* A device that was put to sleep through the kernel refuses BARs until it is told. */
-static void leave_low_power(const struct vfiosafe_device *dev)
+static int leave_low_power(const struct vsf_run *run)
 {
-	struct vfio_device_feature feature = {
-		.argsz = sizeof(feature),
-		.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
-	};
+	int rc = vsf_low_power(run, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
 
-	/* ENOTTY: a kernel without the feature cannot have entered it. */
-	(void)vsf_sys(dev->sys, ioctl, dev->fd, VFIO_DEVICE_FEATURE, &feature);
+	/* A kernel, or a driver in it, without the feature cannot have entered it. */
+	return rc == -ENOTTY || rc == -EINVAL ? 0 : rc;
 }
 
 int vsf_run_commit(struct vsf_run *run)
@@ -183,7 +185,11 @@ int vsf_run_commit(struct vsf_run *run)
 	if (rc < 0)
 		return reset_failed(run, rc);
 	/* Not before: from here no way leads back to LIVE in the same generation. */
-	leave_low_power(run->dev);
+	rc = leave_low_power(run);
+	if (rc < 0)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY,
+				     "%s was reset, but does not leave low power: %s",
+				     run->dev->address, strerror(-rc));
 	run->command_off = false; /* now restored by finish, not by a call-off */
 	if (vsf_words_move(run->dev->words, run->dev->sys, VFIOSAFE_RESETTING,
 			   VFIOSAFE_REINIT) < 0)

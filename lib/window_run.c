@@ -33,17 +33,22 @@ static int claim_state(struct vfiosafe_device *dev, struct vsf_run *run)
 	bool live = vsf_device_state(dev) == VFIOSAFE_LIVE &&
 		    vsf_gate_state(dev) == VFIOSAFE_LIVE;
 
+	bool power = run->wish.kind == VSF_KIND_PARK || run->wish.kind == VSF_KIND_WAKE;
+
 	switch (vsf_device_state(dev)) {
 	case VFIOSAFE_GONE:
 		return -ENODEV;
 	case VFIOSAFE_FAULT:
-		if (run->wish.kind == VSF_KIND_PARK || run->wish.kind == VSF_KIND_WAKE)
+		if (power)
 			return -EIO;
 		run->from_fault = true;
 		break;
 	case VFIOSAFE_RESETTING:
 		return claim_parked(dev, run);
 	default:
+		/* A gate that a fault has closed is FAULT, noticed or not. */
+		if (!live && power)
+			return -EIO;
 		if (live && (run->wish.kind == VSF_KIND_RECOVER || run->wish.kind == VSF_KIND_WAKE))
 			return -EALREADY;
 		/* close does not take the lock: GONE in between */
@@ -186,6 +191,9 @@ static int back_to_live(struct vsf_run *run, int err)
 				       VFIOSAFE_LIVE) < 0;
 	if (lost && dev->lost_mark)
 		snprintf(run->text, sizeof(run->text), "%.255s", dev->why);
+	else if (fault)
+		snprintf(run->text, sizeof(run->text), "%s: SIGBUS in a mapped BAR",
+			 dev->address);
 	pthread_mutex_unlock(&dev->lock);
 	if (gone)
 		return vsf_run_gone(run);

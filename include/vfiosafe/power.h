@@ -6,7 +6,13 @@
  * the quiesce callback runs, bus mastering goes off. Then the window is over and the
  * device is parked: its state is RESETTING, accesses get -EAGAIN, vfiosafe_wait()
  * sleeps. It ends by the opposite call; or by vfiosafe_reset() or vfiosafe_recover(),
- * which wake the device and reset it.
+ * which wake the device and reset it, without another quiesce callback. A second way of
+ * parking at the same time is refused. A parked device may be closed, its BARs mapped
+ * and unmapped.
+ *
+ * vfiosafe_mark_lost() meanwhile ends the wake-up in FAULT, unless it is one in which the
+ * device loses its state anyway (D3hot). So does SIGBUS in a BAR, unless the wake-up
+ * brings the next generation.
  *
  *   D3hot         back in D0 the device has lost its state: next generation, ready
  *                 and reinit callbacks. If its PMCSR says No_Soft_Reset the state
@@ -15,19 +21,26 @@
  *                 the power (D3cold)
  *   decode off    same generation, resume callback
  *
+ * With the state, bus mastering comes back as it was. With the next generation it does
+ * as after a reset: not if opts.keep_bus_master_off was given.
+ *
  * @opts bound the call as they do for vfiosafe_reset(); NULL for the defaults. The
  * policy must be ABORT: only a reset goes over open sections.
  *
  * Return of each, unless it says otherwise:
  *   0            done, or it was so already
  *   Called off, LIVE in the same generation:
- *   -ETIMEDOUT   a section did not end; -ECANCELED the quiesce callback vetoed, or a
- *                preparation failed; -EOPNOTSUPP the device or the kernel cannot
+ *   -ETIMEDOUT   a section, or opts.drain, did not end
+ *   -ECANCELED   the quiesce callback or opts.drain vetoed, or a preparation failed
+ *   -EOPNOTSUPP  the device or the kernel cannot
+ *   -EBUSY       another holder of the fd has put it into low power
  *   Refused, nothing was touched:
  *   -EBUSY       parked in another way (the text says how to undo that); -EIO in
- *                FAULT; -ENODEV gone; -EDEADLK in a section or callback; -EINVAL
+ *                FAULT; -ENODEV gone; -EDEADLK in a section or callback; -EINVAL;
+ *                -EOPNOTSUPP D1, D2, no power management capability; -ENOMEM
  *   In FAULT:
- *   -EIO         see vfiosafe_device_cause() and the text
+ *   -EIO         the device did not come back, or does not say where it is; see
+ *                vfiosafe_device_cause() and the text
  * Context of each: any thread, outside of sections and callbacks; blocks.
  */
 #ifndef VFIOSAFE_POWER_H

@@ -94,7 +94,7 @@ vfiosafe_recover(struct vfiosafe_device *dev, const struct vfiosafe_reset_opts *
  * For what the library cannot see: a reset by sysfs, firmware, another holder of
  * the fd. The device goes to FAULT at once; open sections report it at their
  * end. In a window that has not reset the device yet, the reset heals the loss;
- * later, the window ends in FAULT.
+ * later, the window ends in FAULT. For a parked device see power.h.
  *
  * Return: 0; -ENODEV if gone. Marking a device in FAULT again is no error.
  * Context: any thread, sections and callbacks included (the lost callback then

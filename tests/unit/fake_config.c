@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Config space: COMMAND, power management, MSI-X; the rest is read-only. */
+/* Config space: COMMAND, power management, MSI-X, FLR; the rest is read-only. */
 #include <errno.h>
 #include <string.h>
 
@@ -7,7 +7,9 @@
 
 #define COMMAND 0x04
 #define COMMAND_BITS 0x0407u
-#define PMCSR (FAKE_CAP_PM + 4)
+#define PMCSR FAKE_PMCSR
+#define PM_STATE 3u
+#define PM_NO_SOFT_RESET 8u
 
 static uint16_t get16(const uint8_t *at)
 {
@@ -32,10 +34,26 @@ void fake_set_command(struct fake_function *fn, uint16_t command)
 
 void fake_set_power_state(struct fake_function *fn, unsigned int state)
 {
-	fn->config[PMCSR] = (uint8_t)(0x08 | state);
+	fn->config[PMCSR] = (uint8_t)(PM_NO_SOFT_RESET | state);
 }
 
-/* Capabilities: power management, then MSI-X without a table. */
+void fake_lose_in_d3hot(struct fake_function *fn)
+{
+	fn->config[PMCSR] &= (uint8_t)~PM_NO_SOFT_RESET;
+}
+
+static void put_flr(struct fake_function *fn)
+{
+	fn->config[FAKE_CAP_MSIX + 1] = FAKE_CAP_EXP;
+	fn->config[FAKE_CAP_EXP] = 0x10;
+	fn->config[FAKE_CAP_EXP + 1] = FAKE_CAP_AF;
+	fn->config[FAKE_CAP_EXP + 7] = 0x10; /* DEVCAP: function level reset */
+	fn->config[FAKE_CAP_AF] = 0x13;
+	fn->config[FAKE_CAP_AF + 2] = 6;
+	fn->config[FAKE_CAP_AF + 3] = 3; /* the same, and transactions pending */
+}
+
+/* Capabilities: power management, then MSI-X without a table, then those with FLR. */
 void fake_config_start(struct fake_function *fn)
 {
 	put16(fn->config, 0x8086);
@@ -49,6 +67,22 @@ void fake_config_start(struct fake_function *fn)
 	/* Table and pending bits in BAR 6, which there is not: none. */
 	fn->config[FAKE_CAP_MSIX + 4] = 6;
 	fn->config[FAKE_CAP_MSIX + 8] = 6;
+	put_flr(fn);
+}
+
+static void write_pmcsr(struct fake *fake, struct fake_function *fn, uint16_t value)
+{
+	unsigned int from = fn->config[PMCSR] & PM_STATE, to = value & PM_STATE;
+
+	fake_log_locked(fake, "PMCSR=%04x", value);
+	if (fn->pm_stuck)
+		return;
+	fn->config[PMCSR] = (uint8_t)((fn->config[PMCSR] & PM_NO_SOFT_RESET) | to);
+	if (from != PM_STATE || to != 0 || (fn->config[PMCSR] & PM_NO_SOFT_RESET))
+		return;
+	fn->naps++;
+	memset(fn->memory, 0, 0x10000);
+	put16(fn->config + COMMAND, 2);
 }
 
 static void write16(struct fake *fake, struct fake_function *fn, uint64_t at,
@@ -60,9 +94,9 @@ static void write16(struct fake *fake, struct fake_function *fn, uint64_t at,
 			value &= (uint16_t)~2u;
 		put16(fn->config + at, value & COMMAND_BITS);
 	} else if (at == PMCSR) {
-		fake_log_locked(fake, "PMCSR=%04x", value);
-		if (!fn->pm_stuck)
-			put16(fn->config + at, value);
+		write_pmcsr(fake, fn, value);
+	} else {
+		fake_log_locked(fake, "c+%llx=%04x", (unsigned long long)at, value);
 	}
 }
 
@@ -87,7 +121,10 @@ ssize_t fake_config_rw(struct fake *fake, struct fake_function *fn, uint8_t *buf
 		return -EINVAL;
 	if (write && len == 2) {
 		write16(fake, fn, at, get16(buf));
-	} else if (!write) {
+	} else if (write) {
+		fake_log_locked(fake, "c+%llx:%zu", (unsigned long long)at, len);
+		memcpy(fn->config + at, buf, len);
+	} else {
 		memcpy(buf, fn->config + at, len);
 		go_silent(fake, fn, buf, len, at);
 	}

@@ -103,10 +103,43 @@ static int reset(struct fake *fake, struct fake_function *fn)
 		return -EINVAL;
 	fake_log_locked(fake, "RESET");
 	fn->resets++;
+	fn->config[FAKE_PMCSR] &= (uint8_t)~3u;
 	memset(fn->memory, 0, 0x10000);
 	fn->silent_until = fake->sys.now_ns(fake) + fn->silent_ns;
 	if (fn->resets_command || fn->decode_stuck)
 		fake_set_command(fn, 0);
+	return 0;
+}
+
+/* As the kernel, but that nothing sleeps: a device in low power refuses its BARs. */
+static int feature(struct fake *fake, struct fake_function *fn,
+		   const struct vfio_device_feature *arg)
+{
+	bool enter = true, wakeup = false;
+
+	if (fn->no_low_power || !(arg->flags & VFIO_DEVICE_FEATURE_SET))
+		return -ENOTTY;
+	switch (arg->flags & VFIO_DEVICE_FEATURE_MASK) {
+	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
+		wakeup = true;
+		break;
+	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
+		break;
+	case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
+		enter = false;
+		break;
+	default:
+		return -ENOTTY;
+	}
+	if (enter && fn->low_power)
+		return -EINVAL;
+	if (arg->argsz < sizeof(*arg) + (wakeup ? sizeof(int32_t) : 0))
+		return -EINVAL;
+	if (wakeup)
+		memcpy(&fn->wakeup_fd, arg->data, sizeof(int32_t));
+	if (enter || fn->low_power)
+		fake_log_locked(fake, enter ? wakeup ? "SLEEP-WAKEUP" : "SLEEP" : "AWAKE");
+	fn->low_power = enter;
 	return 0;
 }
 
@@ -120,6 +153,8 @@ int fake_function_ioctl(struct fake *fake, struct fake_function *fn,
 		return get_region_info(fn, arg);
 	case VFIO_DEVICE_RESET:
 		return reset(fake, fn);
+	case VFIO_DEVICE_FEATURE:
+		return feature(fake, fn, arg);
 	default:
 		return -ENOTTY;
 	}
@@ -134,7 +169,7 @@ static ssize_t bar_rw(struct fake *fake, struct fake_function *fn, unsigned int 
 
 	if (at >= bar->len)
 		return -EINVAL;
-	if (!bar->io_port && !(fake_command(fn) & 2))
+	if (!bar->io_port && (!(fake_command(fn) & 2) || (fn->config[FAKE_PMCSR] & 3) == 3))
 		return -EIO;
 	len = len < bar->len - at ? len : bar->len - at;
 	memcpy(write ? memory : buf, write ? buf : memory, len);

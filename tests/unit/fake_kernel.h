@@ -23,6 +23,11 @@
 #define FAKE_CONFIG FAKE_REGION(7)
 #define FAKE_CAP_PM 0x40
 #define FAKE_CAP_MSIX 0x50
+#define FAKE_CAP_EXP 0x60
+#define FAKE_CAP_AF 0xa0
+#define FAKE_PMCSR (FAKE_CAP_PM + 4)
+#define FAKE_DEVCTL (FAKE_CAP_EXP + 8) /* with an FLR bit that works, as AF's */
+#define FAKE_AF_CTRL (FAKE_CAP_AF + 4)
 
 enum fake_call {
 	FAKE_OPEN,
@@ -84,6 +89,10 @@ struct fake_function {
 	bool is_vf;
 	unsigned int bus_reset; /* a hot reset takes all of the same; 0: there is none */
 	bool pm_stuck;	      /* PMCSR does not leave its state */
+	bool no_low_power;    /* the kernel has no such feature */
+	bool low_power;	      /* entered */
+	int wakeup_fd;	      /* given then, or 0 */
+	unsigned int naps;    /* ways to D0 that lost the state: PMCSR without bit 3 */
 	bool decode_stuck;    /* a reset turns memory decode off, for good */
 	int64_t silent_ns;    /* config reads as all-ones after a reset for so long */
 	int64_t silent_until; /* ... which is until then */
@@ -240,6 +249,8 @@ static inline uint8_t *fake_bar(struct fake_function *fn, unsigned int index)
 uint16_t fake_command(const struct fake_function *fn);
 void fake_set_command(struct fake_function *fn, uint16_t command);
 void fake_set_power_state(struct fake_function *fn, unsigned int state);
+/* At the start PMCSR says No_Soft_Reset: the way back to D0 keeps the state. */
+void fake_lose_in_d3hot(struct fake_function *fn);
 void fake_config_start(struct fake_function *fn);
 
 /* Failures. */
