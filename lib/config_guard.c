@@ -8,12 +8,11 @@
 #include "epoch.h"
 #include "error.h"
 #include "section.h"
+#include "window.h"
 #include <vfiosafe/config.h>
 #include <vfiosafe/power.h>
 
-#define EXP_DEVCTL 0x08
 #define EXP_DEVCTL_FLR 0x8000
-#define AF_CTRL 0x04
 #define AF_CTRL_FLR 0x01
 
 static int check_range(const struct vfiosafe_device *dev, uint16_t at, unsigned int width)
@@ -26,124 +25,145 @@ static int check_range(const struct vfiosafe_device *dev, uint16_t at, unsigned 
 	return 0;
 }
 
+/* A section without a BAR: a reset waits for what is done in it, or it does not begin. */
+static int section_begin(struct vfiosafe_device *dev, struct vfiosafe_section *sec)
+{
+	struct vfiosafe_view view = { 0 };
+	int rc = vsf_device_view(dev, &view);
+
+	return rc < 0 ? rc : vsf_begin_access(&view, sec);
+}
+
+/* The kernel answered with @kernel, an error, in @sec; to @what. */
+static int end_refused(struct vfiosafe_device *dev, struct vfiosafe_section *sec, int kernel,
+		       const char *what)
+{
+	int rc;
+
+	/* With the section still open: from here on a close waits for this call. */
+	vsf_count_inside(dev, 1);
+	rc = vfiosafe_end(sec);
+	if (rc == 0 && kernel == -EIO)
+		vsf_device_fault(dev, VFIOSAFE_CAUSE_ACCESS,
+				 "the kernel refused a config access (EIO): the device does "
+				 "not wake up");
+	if (rc == 0)
+		rc = vsf_fail(-kernel, "%s of %s failed: %s", what, dev->address,
+			      strerror(-kernel));
+	vsf_count_inside(dev, -1);
+	return rc;
+}
+
 static int transfer(const struct vfiosafe_device *dev, uint16_t at, uint32_t *raw,
 		    unsigned int width, bool write)
 {
 	uint64_t where = dev->config_offset + at;
 	ssize_t n = write ? vsf_sys(dev->sys, pwrite, dev->fd, raw, width, where)
 			  : vsf_sys(dev->sys, pread, dev->fd, raw, width, where);
-	int rc = n == (ssize_t)width ? 0 : n < 0 ? (int)n : -EIO;
 
-	return rc < 0 ? vsf_fail(-rc, "config access at 0x%x of %s failed: %s", at,
-				 dev->address, strerror(-rc))
-		      : 0;
+	return n == (ssize_t)width ? 0 : n < 0 ? (int)n : -EIO;
 }
 
-/* One access, in a section of its own: a reset waits for it, or it does not start. */
 static int guarded(struct vfiosafe_device *dev, uint16_t at, uint32_t *value,
 		   unsigned int width, bool write)
 {
 	struct vfiosafe_section sec;
-	struct vfiosafe_view view = { 0 };
 	uint32_t raw = htole32(*value);
-	int rc = check_range(dev, at, width), end;
+	int rc = section_begin(dev, &sec);
 
-	if (rc == 0)
-		rc = vsf_device_view(dev, &view);
-	if (rc == 0)
-		rc = vsf_begin_access(&view, &sec);
 	if (rc < 0)
 		return rc;
 	rc = transfer(dev, at, &raw, width, write);
-	end = vfiosafe_end(&sec);
-	if (rc == 0)
-		rc = end;
+	if (rc < 0)
+		return end_refused(dev, &sec, rc, write ? "a config write" : "a config read");
+	rc = vfiosafe_end(&sec);
 	if (rc == 0)
 		*value = le32toh(raw);
 	return rc;
 }
 
-/* What of @value goes to the @len bytes of a register at @reg, and which bits those are. */
-static uint32_t part(uint16_t at, unsigned int width, uint32_t value, unsigned int reg,
-		     uint32_t *bits)
+static int config_read(struct vfiosafe_device *dev, uint16_t at, uint32_t *value,
+		       unsigned int width)
 {
-	uint64_t mask = (UINT64_C(1) << width * 8) - 1, v = value & mask;
+	int rc = check_range(dev, at, width);
 
-	if (at + width <= reg || at >= reg + 2u) {
-		*bits = 0;
-		return 0;
-	}
-	*bits = (uint32_t)(at >= reg ? mask << (at - reg) * 8 : mask >> (reg - at) * 8) & 0xffff;
-	return (uint32_t)(at >= reg ? v << (at - reg) * 8 : v >> (reg - at) * 8) & *bits;
+	return rc < 0 ? rc : guarded(dev, at, value, width, false);
 }
 
-/* Does the write set a bit that resets? */
-static int asks_for_flr(const struct vfiosafe_device *dev, uint16_t at, unsigned int width,
-			uint32_t value)
-{
-	uint32_t bits;
-	int exp = vsf_config_find_cap(dev, VSF_PCI_CAP_EXP);
-	int af = exp < 0 ? exp : vsf_config_find_cap(dev, VSF_PCI_CAP_AF);
+struct write {
+	uint16_t at;
+	unsigned int width;
+	uint32_t value;
+};
 
-	if (af < 0)
-		return af;
-	if (exp && (part(at, width, value, (unsigned int)exp + EXP_DEVCTL, &bits) &
-		    EXP_DEVCTL_FLR))
-		return 1;
-	return af && (part(at, width, value, (unsigned int)af + AF_CTRL, &bits) & AF_CTRL_FLR);
+/* What of the write goes to the 16 bits of a register at @reg; *@bits: which those are. */
+static uint32_t part(const struct write *w, unsigned int reg, uint32_t *bits)
+{
+	uint64_t mask = (UINT64_C(1) << w->width * 8) - 1, value = w->value & mask;
+	unsigned int shift = w->at >= reg ? (w->at - reg) * 8 : (reg - w->at) * 8;
+
+	*bits = 0;
+	if (w->at + w->width <= reg || w->at >= reg + 2u)
+		return 0;
+	*bits = (uint32_t)(w->at >= reg ? mask << shift : mask >> shift) & 0xffff;
+	return (uint32_t)(w->at >= reg ? value << shift : value >> shift) & *bits;
 }
 
 /* COMMAND: kept for after resets; memory decode by its window. */
-static int write_command(struct vfiosafe_device *dev, uint16_t at, unsigned int width,
-			 uint32_t value)
+static int write_command(struct vfiosafe_device *dev, uint32_t to, uint32_t bits)
 {
-	uint32_t bits, to = part(at, width, value, VSF_PCI_COMMAND, &bits);
 	uint32_t rest = bits & ~(uint32_t)VSF_PCI_COMMAND_MEMORY;
-	int rc = check_range(dev, at, width);
+	enum vsf_park park = vsf_parked(dev);
+	bool on = to & VSF_PCI_COMMAND_MEMORY;
+	bool turns = (bits & VSF_PCI_COMMAND_MEMORY) && on != (park != VSF_PARK_DECODE);
+	int rc = turns ? vsf_refuse_inside(dev, "changing memory decode") : 0;
 
+	/* Asleep: as any other access. */
+	if (rc == 0 && park != VSF_AWAKE && park != VSF_PARK_DECODE)
+		rc = vsf_state_error(vsf_device_word(dev), vsf_gate_word(dev));
 	if (rc == 0)
 		rc = vsf_command_change(dev, (uint16_t)rest, (uint16_t)(to & rest));
-	if (rc == 0 && (bits & VSF_PCI_COMMAND_MEMORY))
-		rc = vfiosafe_set_decode(dev, to & VSF_PCI_COMMAND_MEMORY, NULL);
+	if (rc == 0 && turns)
+		rc = vfiosafe_set_decode(dev, on, NULL);
 	return rc;
 }
 
-/* PMCSR: the state by its window. Its other bits are status and PME. */
-static int write_power(struct vfiosafe_device *dev, uint32_t state)
+/* Does it change the state? PMCSR's other bits are status and PME. */
+static bool changes_power(struct vfiosafe_device *dev, const struct write *w, uint32_t *state)
 {
-	return vfiosafe_set_power(dev, (enum vfiosafe_power)(state & VSF_PCI_PM_STATE), NULL);
+	uint32_t bits, to = part(w, dev->pm_cap + 4u, &bits);
+
+	*state = to & VSF_PCI_PM_STATE;
+	return dev->pm_cap && (bits & VSF_PCI_PM_STATE) &&
+	       (*state != VFIOSAFE_D0 || vsf_parked(dev) == VSF_PARK_D3HOT);
 }
 
-static bool changes_power(struct vfiosafe_device *dev, uint32_t state)
+/* Does it set a bit that resets? */
+static bool asks_for_flr(const struct vfiosafe_device *dev, const struct write *w)
 {
-	bool parked;
+	uint32_t bits;
 
-	pthread_mutex_lock(&dev->lock);
-	parked = dev->parked != VSF_AWAKE;
-	pthread_mutex_unlock(&dev->lock);
-	return parked || (state & VSF_PCI_PM_STATE) != VFIOSAFE_D0;
+	return (dev->devctl && (part(w, dev->devctl, &bits) & EXP_DEVCTL_FLR)) ||
+	       (dev->af_ctrl && (part(w, dev->af_ctrl, &bits) & AF_CTRL_FLR));
 }
 
-static int config_write(struct vfiosafe_device *dev, uint16_t at, uint32_t value,
-			unsigned int width)
+static int config_write(struct vfiosafe_device *dev, struct write w)
 {
-	uint32_t bits, state;
-	int rc;
+	uint32_t to, bits, state;
+	int rc = check_range(dev, w.at, w.width);
 
+	if (rc < 0)
+		return rc;
 	if (vsf_words_forked(dev->words))
 		return vsf_state_error(0, 0);
-	(void)part(at, width, value, VSF_PCI_COMMAND, &bits);
+	to = part(&w, VSF_PCI_COMMAND, &bits);
 	if (bits)
-		return write_command(dev, at, width, value);
-	state = part(at, width, value, dev->pm_cap + 4u, &bits);
-	if (dev->pm_cap && (bits & VSF_PCI_PM_STATE) && changes_power(dev, state))
-		return write_power(dev, state);
-	rc = at < 0x40 ? 0 : asks_for_flr(dev, at, width, value);
-	if (rc > 0)
+		return write_command(dev, to, bits);
+	if (changes_power(dev, &w, &state))
+		return vfiosafe_set_power(dev, (enum vfiosafe_power)state, NULL);
+	if (asks_for_flr(dev, &w))
 		return vfiosafe_reset(dev, NULL);
-	return rc < 0 ? vsf_fail(-rc, "cannot read the capabilities of %s: %s", dev->address,
-				 strerror(-rc))
-		      : guarded(dev, at, &value, width, true);
+	return guarded(dev, w.at, &w.value, w.width, true);
 }
 
 #define DEFINE(bits)                                                                     \
@@ -151,7 +171,7 @@ static int config_write(struct vfiosafe_device *dev, uint16_t at, uint32_t value
 						    uint16_t at, uint##bits##_t *value)  \
 	{                                                                                \
 		uint32_t got = 0;                                                        \
-		int rc = guarded(dev, at, &got, bits / 8, false);                        \
+		int rc = config_read(dev, at, &got, bits / 8);                           \
                                                                                          \
 		if (rc == 0)                                                             \
 			*value = (uint##bits##_t)got;                                    \
@@ -160,7 +180,7 @@ static int config_write(struct vfiosafe_device *dev, uint16_t at, uint32_t value
 	VFIOSAFE_API int vfiosafe_config_write##bits(struct vfiosafe_device *dev,        \
 						     uint16_t at, uint##bits##_t value)  \
 	{                                                                                \
-		return config_write(dev, at, value, bits / 8);                           \
+		return config_write(dev, (struct write){ at, bits / 8, value });         \
 	}
 
 DEFINE(8)
@@ -169,17 +189,18 @@ DEFINE(32)
 
 VFIOSAFE_API int vfiosafe_config_find(struct vfiosafe_device *dev, uint8_t id, uint16_t *at)
 {
-	struct vfiosafe_view view;
-	int rc = vsf_device_view(dev, &view);
+	struct vfiosafe_section sec;
+	int rc = section_begin(dev, &sec), found;
 
 	if (rc < 0)
 		return rc;
-	rc = vsf_config_find_cap(dev, id);
-	if (rc < 0)
-		return vsf_fail(-rc, "cannot read the capabilities of %s: %s", dev->address,
-				strerror(-rc));
+	found = vsf_config_find_cap(dev, id);
+	if (found < 0)
+		return end_refused(dev, &sec, found, "reading the capabilities");
+	rc = vfiosafe_end(&sec);
+	if (rc == 0 && found == 0)
+		rc = vsf_fail(ENOENT, "%s has no capability 0x%x", dev->address, id);
 	if (rc == 0)
-		return vsf_fail(ENOENT, "%s has no capability 0x%x", dev->address, id);
-	*at = (uint16_t)rc;
-	return 0;
+		*at = (uint16_t)found;
+	return rc;
 }

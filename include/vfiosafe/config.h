@@ -17,9 +17,15 @@
  *
  * The other bits of COMMAND take effect before that, and come back after a reset; those
  * of the other registers are not written, nor is what a wider write covers beside them.
+ * A bit for FLR that the device does not have is written as any other, and the kernel
+ * ignores it.
+ *
+ * Of a parked device (power.h) nothing is read: -EAGAIN, and it goes on sleeping. Where
+ * decode is off, COMMAND may be written.
  *
  * Return of each: 0; -ENODEV, -EIO, -EAGAIN as in error.h; -ERANGE beyond the config
- * space; -EINVAL for an unaligned @at; other errors of the kernel.
+ * space; -EINVAL for an unaligned @at; other errors of the kernel. If that is EIO, the
+ * device goes to FAULT.
  * Context: any thread, sections (but for the writes above) and callbacks included. May
  * block while somebody else resets the device.
  */
