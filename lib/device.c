@@ -137,7 +137,7 @@ static int wait_live(struct vfiosafe_device *dev, int64_t deadline)
 		word = vsf_device_word(dev);
 		/* A gate that a fault has closed: the window that is open may open it. */
 		if (vsf_word_state(gate) == VFIOSAFE_FAULT &&
-		    vsf_word_state(word) != VFIOSAFE_LIVE)
+		    vsf_word_state(word) != VFIOSAFE_LIVE && vsf_parked(dev) == VSF_AWAKE)
 			gate = vsf_word(0, VFIOSAFE_LIVE);
 		rc = vsf_state_error(word, gate);
 		/* A device that was parked on purpose is left where it is. */

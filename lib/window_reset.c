@@ -198,11 +198,35 @@ int vsf_run_commit(struct vsf_run *run)
 	return 0;
 }
 
+/*
+ * The BAR comes back only when who was passed over has left: threads in sections, and
+ * the program's own readers.
+ */
+static int poll_stragglers(struct vsf_run *run)
+{
+	const char *address = run->dev->address;
+	pid_t tid;
+	int rc;
+
+	if (!vsf_drained(run->dev, &tid))
+		return is_late(run) ? vsf_run_fault(run, VFIOSAFE_CAUSE_STUCK,
+						    "%s was reset by force, but thread %d is "
+						    "still in a section: its BARs stay private",
+						    address, (int)tid)
+				    : -EAGAIN;
+	rc = vsf_callback_drain(run);
+	if (rc == 0 || (rc == -EAGAIN && !is_late(run)))
+		return rc;
+	return vsf_run_fault(run, VFIOSAFE_CAUSE_STUCK,
+			     "%s was reset by force, but the program's own drain (opts.drain) "
+			     "%s: its BARs stay private",
+			     address, rc == -EAGAIN ? "is not over" : "refuses");
+}
+
 int vsf_run_poll_ready(struct vsf_run *run)
 {
 	const char *address = run->dev->address;
 	int rc = -EAGAIN;
-	pid_t tid;
 
 	if (is_gone(run))
 		return vsf_run_gone(run);
@@ -211,14 +235,10 @@ int vsf_run_poll_ready(struct vsf_run *run)
 	if (rc < 0 && rc != -EAGAIN)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_DRIVER,
 				     "the ready callback of %s failed (%d)", address, rc);
-	/* The BAR comes back only when who was passed over has left. */
-	if (rc == 0 && run->forced && !vsf_drained(run->dev, &tid)) {
-		if (is_late(run))
-			return vsf_run_fault(run, VFIOSAFE_CAUSE_STUCK,
-					     "%s was reset by force, but thread %d is still in a "
-					     "section: its BARs stay private",
-					     address, (int)tid);
-		return -EAGAIN;
+	if (rc == 0 && run->forced) {
+		rc = poll_stragglers(run);
+		if (rc < 0)
+			return rc;
 	}
 	if (is_late(run))
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY,

@@ -51,7 +51,9 @@ struct vfiosafe_device_opts {
 	 * by rte_rcu or epochs of their own. 0: they have left; -EAGAIN: not yet,
 	 * ask again (do not wait in here); another error: a veto. @window is
 	 * another number for each window: when it changes, start anew. Runs on
-	 * the thread that drives the window; may not access the device.
+	 * the thread that drives the window; may not access the device. In a
+	 * reset by force that went on without it, it is asked again before the
+	 * BARs come back. Not asked before vfiosafe_bar_unmap() and close.
 	 */
 	int (*drain)(void *ctx, uint64_t window, int64_t deadline_ns);
 	void *drain_ctx;

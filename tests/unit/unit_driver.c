@@ -61,12 +61,12 @@ int driver_set(void)
 		.lost = lost,
 	};
 
-	memset(&driver, 0, sizeof(driver));
 	return vfiosafe_device_set_driver(bench.dev, &ops, &driver);
 }
 
 int driver_setup(void **state)
 {
+	memset(&driver, 0, sizeof(driver));
 	bench_setup_open(state);
 	return driver_set();
 }

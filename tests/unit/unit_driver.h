@@ -21,7 +21,7 @@ extern struct driver driver;
 
 /* Device open with the driver set, which does nothing yet. */
 int driver_setup(void **state);
-/* Sets it on a device that is open. */
+/* Sets it once more, on a device that was opened again. */
 int driver_set(void);
 
 /* vfiosafe_reset() with a deadline; the log holds what happened in it. */
