@@ -95,8 +95,9 @@ int vsf_command_change(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
 		let_go(dev);
 	} else {
 		rc = vsf_state_error(vsf_device_word(dev), vsf_gate_word(dev));
-		if (rc == 0)
-			rc = vsf_fail(EAGAIN, "a window of %s is just over; try again",
+		if (rc == 0 || rc == -EAGAIN)
+			rc = vsf_fail(EAGAIN, "a window of %s is open; vfiosafe_wait() "
+					      "sleeps until it is over",
 				      dev->address);
 	}
 	vsf_count_inside(dev, -1);
