@@ -19,6 +19,7 @@
 
 /* Bits of the shadow. */
 #define DECODES (PCI_COMMAND_IO | PCI_COMMAND_MEMORY)
+#define INTX_DISABLE (PCI_COMMAND_INTX_DISABLE >> 8) /* in its byte */
 
 unsigned int vsim_power_state(const struct vfiosafe_sim *sim)
 {
@@ -117,12 +118,10 @@ static bool is_virtual(uint64_t pos)
 static uint8_t read_byte(const struct vfiosafe_sim *sim, uint64_t pos)
 {
 	const struct vsim_irqs *irqs = &sim->irqs;
-	uint8_t value = sim->config[pos];
+	uint8_t value = sim->gone && !is_virtual(pos) ? 0xff : sim->config[pos];
 
-	if (sim->gone && !is_virtual(pos))
-		return 0xff;
 	if (pos == PCI_COMMAND + 1)
-		value |= (uint8_t)((sim->shadow & PCI_COMMAND_INTX_DISABLE) >> 8);
+		value = (uint8_t)((value & ~INTX_DISABLE) | (sim->shadow >> 8 & INTX_DISABLE));
 	if (pos == VSIM_MSIX + PCI_MSIX_FLAGS + 1 && irqs->enabled &&
 	    irqs->kind == VFIO_PCI_MSIX_IRQ_INDEX)
 		value |= PCI_MSIX_FLAGS_ENABLE >> 8;

@@ -16,6 +16,8 @@
 #include <sys/types.h>
 #include <vfiosafe/sim.h>
 #include <vfiosafe/sys.h>
+#include "file.h"
+#include "iommu.h"
 #include "irq.h"
 
 #define VSIM_BARS 6
@@ -26,7 +28,8 @@
 #define VSIM_MSI 0x90u
 #define VSIM_MSIX 0xb0u
 #define VSIM_RANGES 256	     /* mappings, and pieces of them, that can stall */
-#define VSIM_CALLS (VFIOSAFE_SIM_CALL_FEATURE + 1)
+#define VSIM_CALLS (VFIOSAFE_SIM_CALL_UNMAP + 1)
+#define VSIM_MAJOR 511u /* of the device node */
 /*
  * The device's clock: how long it looks away between two looks at its registers.
  * Short enough that a driver's poll loop ends soon, long enough that a device
@@ -65,6 +68,8 @@ extern const struct vsim_model vsim_model_reg;
 struct vsim_bar {
 	uint8_t *mem; /* where the registers are now; under the lock */
 	int fd;	      /* memfd of a mappable BAR, else -1 */
+	dev_t dev;    /* how /proc names it */
+	ino_t ino;
 	/* of a mappable BAR: @mem is one of these two */
 	uint8_t *mapped; /* the device's own mapping; never stalls */
 	uint8_t *aside;	 /* while the BAR is away (bars.c) */
@@ -98,7 +103,10 @@ struct vfiosafe_sim {
 	struct vsim_bar bar[VSIM_BARS];
 	int device_fd;
 	int pipe[2]; /* holds pages of a BAR that goes away */
-	struct stat device_stat; /* knows the fd again, whatever its number */
+	struct stat device_stat;
+	dev_t pipefs;
+	char address[32];
+	unsigned int number; /* of the device node, and of the group */
 	pthread_t thread;
 	bool stop; /* atomic: main thread to service thread */
 
@@ -127,12 +135,17 @@ struct vfiosafe_sim {
 	bool no_reset_method;
 	uint64_t contention; /* in percent */
 	uint32_t contention_seed;
+	uint64_t memlock;
 	uint32_t suspend_us;
 	uint32_t request_us;
 
 	struct vsim_irqs irqs;
 	struct vfiosafe_sim_counts counts;
 	struct vsim_failure fail[VSIM_CALLS];
+	struct vsim_file file[VSIM_FILES];
+	struct vsim_ioas *ioases; /* all of them */
+	struct vsim_ioas *ioas;	  /* the device's, or NULL */
+	uint32_t last_id;
 	struct vsim_stall stall;
 
 	/* of the model */
@@ -172,6 +185,8 @@ void vsim_tick(struct vfiosafe_sim *sim);
 void vsim_stay_down(struct vfiosafe_sim *sim);
 /* a reset that takes no time */
 void vsim_lose_state(struct vfiosafe_sim *sim);
+/* as it is when somebody opens it; not counted */
+void vsim_power_on(struct vfiosafe_sim *sim);
 /* not in a reset, not asleep */
 bool vsim_awake(const struct vfiosafe_sim *sim);
 /* may write to memory */
@@ -195,7 +210,12 @@ void vsim_config_to_d0(struct vfiosafe_sim *sim);
 /* bars.c: BARs go away or come back as the state says; lock held */
 void vsim_bars_update(struct vfiosafe_sim *sim);
 
-/* reset.c; lock not held */
+/* lock held: a number for the program */
+uint32_t vsim_new_id(struct vfiosafe_sim *sim);
+
+/* reset.c; lock held: somebody else has the device's lock for a moment */
+bool vsim_contended(struct vfiosafe_sim *sim);
+/* lock not held */
 int vsim_reset(struct vfiosafe_sim *sim);
 void vsim_config_reset(struct vfiosafe_sim *sim);
 
@@ -219,6 +239,8 @@ void vsim_stall_close(struct vsim_stall *stall);
 int vsim_stall_mmap(struct vfiosafe_sim *sim, void **addr, size_t len, int prot,
 		    int flags, int fd, uint64_t offset, bool bar);
 int vsim_stall_munmap(struct vfiosafe_sim *sim, void *addr, size_t len);
+/* lock held: is there a mapping that can stall? */
+bool vsim_stall_covers(const struct vsim_stall *stall, const void *addr, size_t len);
 /* lock held; between begin and end every touch of a BAR mapping blocks */
 void vsim_stall_begin(struct vsim_stall *stall);
 void vsim_stall_end(struct vsim_stall *stall);

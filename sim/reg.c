@@ -10,7 +10,7 @@
 #define BAR2_LEN 32u
 #define BAR4_LEN 8u
 #define BAR5_LEN 4096u
-#define REGS_END (VFIOSAFE_SIM_REG_ACK + 4u)
+#define REGS_END (VFIOSAFE_SIM_REG_DMA + 8u)
 #define LOG_END (VFIOSAFE_SIM_REG_LOG + VFIOSAFE_SIM_LOG_SLOTS * 8u)
 
 static uint64_t *word64(struct vfiosafe_sim *sim, uint64_t offset)
@@ -101,6 +101,20 @@ static void ring(struct vfiosafe_sim *sim)
 		vsim_irq_raise(sim, vector - 1);
 }
 
+/* Complements the word of memory whose address it was given. */
+static uint32_t dma(struct vfiosafe_sim *sim)
+{
+	uint64_t iova = vsim_get64(word64(sim, VFIOSAFE_SIM_REG_DMA_ADDRESS));
+	uint64_t value;
+
+	if (vsim_dma_read(sim, iova, &value, sizeof(value)) < 0)
+		return VFIOSAFE_SIM_DMA_FAILED;
+	value = ~value;
+	if (vsim_dma_write(sim, iova, &value, sizeof(value)) < 0)
+		return VFIOSAFE_SIM_DMA_FAILED;
+	return 0;
+}
+
 static void reg_tick(struct vfiosafe_sim *sim)
 {
 	restore(word32(sim, VFIOSAFE_SIM_REG_ID), VFIOSAFE_SIM_ID);
@@ -109,6 +123,8 @@ static void reg_tick(struct vfiosafe_sim *sim)
 	vsim_set32(word32(sim, VFIOSAFE_SIM_REG_COUNTER), ++sim->counter);
 	invert(sim);
 	ring(sim);
+	if (vsim_get32(word32(sim, VFIOSAFE_SIM_REG_DMA)) == VFIOSAFE_SIM_DMA_START)
+		vsim_set32(word32(sim, VFIOSAFE_SIM_REG_DMA), dma(sim));
 	drain_log(sim, 0, 0);
 }
 
@@ -133,6 +149,8 @@ static void reset_registers(struct vfiosafe_sim *sim, bool ready)
 	vsim_set64(word64(sim, VFIOSAFE_SIM_REG_HOLD64), 0);
 	vsim_set32(word32(sim, VFIOSAFE_SIM_REG_ONES), VSIM_ONES32);
 	vsim_set64(word64(sim, VFIOSAFE_SIM_REG_RING), 0);
+	vsim_set64(word64(sim, VFIOSAFE_SIM_REG_DMA_ADDRESS), 0);
+	vsim_set64(word64(sim, VFIOSAFE_SIM_REG_DMA), 0);
 	/* Last: who sees these two sees the rest of the reset device. */
 	vsim_set32(word32(sim, VFIOSAFE_SIM_REG_ID), VFIOSAFE_SIM_ID);
 	vsim_set32(word32(sim, VFIOSAFE_SIM_REG_READY), ready);

@@ -86,7 +86,7 @@ static void forget_config(struct vfiosafe_sim *sim)
 }
 
 /* Somebody else has the device's lock for a moment; always the same sequence. */
-static bool is_contended(struct vfiosafe_sim *sim)
+bool vsim_contended(struct vfiosafe_sim *sim)
 {
 	sim->contention_seed = sim->contention_seed * 1664525 + 1013904223;
 	return (sim->contention_seed >> 16) % 100 < sim->contention;
@@ -102,7 +102,7 @@ static int try_reset(struct vfiosafe_sim *sim, bool forgets)
 
 	if (sim->no_reset_method)
 		return -ENOTTY;
-	if (sim->config_locked || sim->releasing || is_contended(sim))
+	if (sim->config_locked || sim->releasing || vsim_contended(sim))
 		return -EAGAIN;
 	sim->counts.mastering_resets += vsim_bus_master(sim);
 	sim->memory_locked = true;

@@ -10,6 +10,7 @@
 void vsim_settings_init(struct vfiosafe_sim *sim)
 {
 	sim->vectors_free = UINT64_MAX;
+	sim->memlock = UINT64_MAX;
 	sim->request_us = REQUEST_US;
 	sim->contention_seed = 1;
 }
@@ -66,6 +67,9 @@ static int set(struct vfiosafe_sim *sim, enum vfiosafe_sim_setting setting,
 		return 0;
 	case VFIOSAFE_SIM_SET_VECTORS_FREE:
 		sim->vectors_free = value;
+		return 0;
+	case VFIOSAFE_SIM_SET_MEMLOCK:
+		sim->memlock = value;
 		return 0;
 	case VFIOSAFE_SIM_SET_SUSPEND_US:
 		return set_us(&sim->suspend_us, value);

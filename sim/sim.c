@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -77,16 +78,22 @@ static int device_fd_open(struct vfiosafe_sim *sim)
 		return -errno;
 	close(ends[1]);
 	sim->device_fd = ends[0];
-	return fstat(ends[0], &sim->device_stat) < 0 ? -errno : 0;
+	if (fstat(ends[0], &sim->device_stat) < 0)
+		return -errno;
+	vsim_file_adopt(sim);
+	return 0;
 }
 
 static int bar_map_memfd(struct vsim_bar *bar, uint64_t len)
 {
+	struct stat st;
 	void *mem;
 
 	bar->fd = memfd_create("vfiosafe-sim-bar", MFD_CLOEXEC);
-	if (bar->fd < 0 || ftruncate(bar->fd, (off_t)len) < 0)
+	if (bar->fd < 0 || ftruncate(bar->fd, (off_t)len) < 0 || fstat(bar->fd, &st) < 0)
 		return -errno;
+	bar->dev = st.st_dev;
+	bar->ino = st.st_ino;
 	mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, bar->fd, 0);
 	if (mem == MAP_FAILED)
 		return -errno;
@@ -141,6 +148,15 @@ static void bars_close(struct vfiosafe_sim *sim)
 	}
 }
 
+/* Numbers of nodes and groups, so that two devices in one program differ. */
+static void give_address(struct vfiosafe_sim *sim)
+{
+	static unsigned int last = 5000;
+
+	sim->number = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+	snprintf(sim->address, sizeof(sim->address), "5afe:%02x:00.0", sim->number & 0xff);
+}
+
 static struct vfiosafe_sim *sim_new(const struct vsim_model *model)
 {
 	struct vfiosafe_sim *sim = calloc(1, sizeof(*sim));
@@ -152,6 +168,7 @@ static struct vfiosafe_sim *sim_new(const struct vsim_model *model)
 	sim->pipe[0] = sim->pipe[1] = -1;
 	sim->stall.uffd = -1;
 	sim->wake_fd = -1;
+	give_address(sim);
 	vsim_irqs_init(&sim->irqs);
 	vsim_settings_init(sim);
 	for (int i = 0; i < VSIM_BARS; i++)
@@ -166,6 +183,8 @@ static void sim_free(struct vfiosafe_sim *sim)
 	vsim_stall_close(&sim->stall);
 	vsim_eventfd_put(&sim->wake_fd);
 	vsim_irqs_close(&sim->irqs);
+	vsim_ioas_end_all(sim, NULL);
+	vsim_files_close(sim);
 	if (sim->device_fd >= 0)
 		close(sim->device_fd);
 	bars_close(sim);
@@ -237,9 +256,19 @@ VFIOSAFE_API const struct vfiosafe_sys *vfiosafe_sim_sys(struct vfiosafe_sim *si
 	return &sim->sys;
 }
 
+VFIOSAFE_API const char *vfiosafe_sim_address(struct vfiosafe_sim *sim)
+{
+	return sim->address;
+}
+
 VFIOSAFE_API int vfiosafe_sim_device_fd(struct vfiosafe_sim *sim)
 {
 	return sim->device_fd;
+}
+
+uint32_t vsim_new_id(struct vfiosafe_sim *sim)
+{
+	return ++sim->last_id;
 }
 
 int vsim_fail_once(struct vfiosafe_sim *sim, enum vfiosafe_sim_call call)

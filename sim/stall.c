@@ -164,6 +164,16 @@ void vsim_stall_serve(struct vsim_stall *stall)
 	}
 }
 
+bool vsim_stall_covers(const struct vsim_stall *stall, const void *addr, size_t len)
+{
+	struct vsim_range what = range_of(addr, len);
+
+	for (size_t i = 0; i < stall->count; i++)
+		if (stall->range[i].start < what.end && what.start < stall->range[i].end)
+			return true;
+	return false;
+}
+
 /* Does this take something out of the middle, so that two pieces are left? */
 static bool splits(const struct vsim_stall *stall, struct vsim_range gone)
 {

@@ -2,49 +2,131 @@
 /*
  * table.c - the table of sys.h with the device in it.
  *
- * Calls that name our device fd are answered here, all others by the real
- * kernel. The fd is known by its inode, so every duplicate is the device too,
- * however it was made, and a number that was reused for something else is not.
+ * Calls that name one of our files (file.h) or paths (doors.c) are answered here, all
+ * others by the real kernel. A file is known by its inode, so every duplicate is the
+ * file too, however it was made, and a number that was reused is not.
  */
 #include <errno.h>
-#include <uapi.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include "internal.h"
 
-static bool is_ours(const struct vfiosafe_sim *sim, int fd)
+/* A device that may be used; else NULL, and in @rc why if it is one of ours. */
+static struct vsim_file *device_of(struct vfiosafe_sim *sim, int fd, int *rc)
 {
-	struct stat st;
+	struct vsim_file *file = vsim_file_of(sim, fd);
 
-	return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == sim->device_stat.st_dev &&
-	       st.st_ino == sim->device_stat.st_ino;
+	*rc = 0;
+	if (!file || file->kind != VSIM_FILE_DEVICE)
+		return NULL;
+	if (vsim_file_granted(file))
+		return file;
+	*rc = -EINVAL;
+	return NULL;
+}
+
+static int table_open(void *ctx, const char *path, int flags)
+{
+	struct vfiosafe_sim *sim = ctx;
+	int rc = vsim_door_open(sim, path);
+
+	return rc == -ENOSYS ? sim->host->open(sim->host->ctx, path, flags) : rc;
+}
+
+static void reap(struct vfiosafe_sim *sim)
+{
+	pthread_mutex_lock(&sim->lock);
+	vsim_files_reap(sim);
+	pthread_mutex_unlock(&sim->lock);
+}
+
+/* Any of these may have been the last one. */
+static int table_close(void *ctx, int fd)
+{
+	struct vfiosafe_sim *sim = ctx;
+	int rc = sim->host->close(sim->host->ctx, fd);
+
+	reap(sim);
+	return rc;
+}
+
+static int table_dup_onto(void *ctx, int from, int onto)
+{
+	struct vfiosafe_sim *sim = ctx;
+	int rc = sim->host->dup_onto(sim->host->ctx, from, onto);
+
+	reap(sim);
+	return rc;
 }
 
 static int table_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 {
 	struct vfiosafe_sim *sim = ctx;
+	struct vsim_file *file = vsim_file_of(sim, fd);
 
-	if (is_ours(sim, fd))
-		return vsim_ioctl(sim, request, arg);
-	return sim->host->ioctl(sim->host->ctx, fd, request, arg);
+	switch (file ? file->kind : VSIM_FILE_NONE) {
+	case VSIM_FILE_DEVICE:
+		return vsim_device_ioctl(sim, file, request, arg);
+	case VSIM_FILE_IOMMUFD:
+		return vsim_iommufd_ioctl(sim, file, request, arg);
+	case VSIM_FILE_CONTAINER:
+		return vsim_container_ioctl(sim, file, request, arg);
+	case VSIM_FILE_GROUP:
+		return vsim_group_ioctl(sim, file, request, arg);
+	default:
+		return sim->host->ioctl(sim->host->ctx, fd, request, arg);
+	}
 }
 
 static ssize_t table_pread(void *ctx, int fd, void *buf, size_t len, uint64_t offset)
 {
 	struct vfiosafe_sim *sim = ctx;
+	int rc;
 
-	if (is_ours(sim, fd))
+	if (device_of(sim, fd, &rc))
 		return vsim_read(sim, buf, len, offset);
-	return sim->host->pread(sim->host->ctx, fd, buf, len, offset);
+	return rc < 0 ? rc : sim->host->pread(sim->host->ctx, fd, buf, len, offset);
 }
 
 static ssize_t table_pwrite(void *ctx, int fd, const void *buf, size_t len,
 			    uint64_t offset)
 {
 	struct vfiosafe_sim *sim = ctx;
+	int rc;
 
-	if (is_ours(sim, fd))
+	if (device_of(sim, fd, &rc))
 		return vsim_write(sim, buf, len, offset);
-	return sim->host->pwrite(sim->host->ctx, fd, buf, len, offset);
+	return rc < 0 ? rc : sim->host->pwrite(sim->host->ctx, fd, buf, len, offset);
+}
+
+static int table_rdev(void *ctx, int fd, uint64_t *rdev)
+{
+	struct vfiosafe_sim *sim = ctx;
+	const struct vsim_file *file = vsim_file_of(sim, fd);
+
+	if (!file || file->kind != VSIM_FILE_DEVICE)
+		return sim->host->rdev(sim->host->ctx, fd, rdev);
+	*rdev = makedev(VSIM_MAJOR, sim->number);
+	return 0;
+}
+
+static int table_readlink(void *ctx, const char *path, char *buf, size_t len)
+{
+	struct vfiosafe_sim *sim = ctx;
+	int rc = vsim_door_readlink(sim, path, buf, len);
+
+	return rc == -ENOSYS ? sim->host->readlink(sim->host->ctx, path, buf, len) : rc;
+}
+
+static int table_dir_names(void *ctx, const char *path, uint64_t *position, char *buf,
+			   size_t len)
+{
+	struct vfiosafe_sim *sim = ctx;
+	int rc = vsim_door_names(sim, path, position, buf, len);
+
+	return rc == -ENOSYS
+		       ? sim->host->dir_names(sim->host->ctx, path, position, buf, len)
+		       : rc;
 }
 
 /* The kernel's rules: shared, of a mappable BAR, inside it. */
@@ -68,10 +150,12 @@ static int table_mmap(void *ctx, void **addr, size_t len, int prot, int flags, i
 		      uint64_t offset)
 {
 	struct vfiosafe_sim *sim = ctx;
-	int index;
+	int index = 0;
 
-	if (!is_ours(sim, fd) || (flags & MAP_ANONYMOUS))
-		return vsim_stall_mmap(sim, addr, len, prot, flags, fd, offset, false);
+	if ((flags & MAP_ANONYMOUS) || !device_of(sim, fd, &index))
+		return index < 0 ? index
+				 : vsim_stall_mmap(sim, addr, len, prot, flags, fd, offset,
+						   false);
 	index = bar_to_map(sim, len, flags, offset);
 	if (index < 0)
 		return index;
@@ -82,22 +166,42 @@ static int table_mmap(void *ctx, void **addr, size_t len, int prot, int flags, i
 
 static int table_munmap(void *ctx, void *addr, size_t len)
 {
-	return vsim_stall_munmap(ctx, addr, len);
+	struct vfiosafe_sim *sim = ctx;
+	int rc = vsim_stall_munmap(sim, addr, len);
+
+	reap(sim);
+	return rc;
+}
+
+static int table_memlock_limit(void *ctx, uint64_t *bytes)
+{
+	struct vfiosafe_sim *sim = ctx;
+
+	pthread_mutex_lock(&sim->lock);
+	*bytes = sim->memlock;
+	pthread_mutex_unlock(&sim->lock);
+	return 0;
 }
 
 /*
  * What is not overridden gets our ctx: the default table's functions talk to the
- * kernel and take no notice of theirs. An fd of ours is a real one, so close,
- * dup and rdev need nothing.
+ * kernel and take no notice of theirs.
  */
 void vsim_table_init(struct vfiosafe_sim *sim)
 {
 	sim->host = vfiosafe_sys_default();
 	sim->sys = *sim->host;
 	sim->sys.ctx = sim;
+	sim->sys.open = table_open;
+	sim->sys.close = table_close;
+	sim->sys.dup_onto = table_dup_onto;
 	sim->sys.ioctl = table_ioctl;
 	sim->sys.pread = table_pread;
 	sim->sys.pwrite = table_pwrite;
+	sim->sys.rdev = table_rdev;
+	sim->sys.readlink = table_readlink;
+	sim->sys.dir_names = table_dir_names;
 	sim->sys.mmap = table_mmap;
 	sim->sys.munmap = table_munmap;
+	sim->sys.memlock_limit = table_memlock_limit;
 }

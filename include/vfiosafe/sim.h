@@ -20,6 +20,10 @@
  *   0x0028  RING      32 bits, to be set to 1 + a vector: the device soon raises that
  *                     interrupt, and reads 0 (by the line, if MSI and MSI-X are off)
  *   0x002c  ACK       32 bits, set to anything: the interrupt line goes down, reads 0
+ *   0x0030  DMA_ADDRESS  64 bits, of 8 bytes of memory, as the device sees it
+ *   0x0038  DMA       32 bits, to be set to VFIOSAFE_SIM_DMA_START: the device soon
+ *                     complements those 8 bytes, and reads 0, or
+ *                     VFIOSAFE_SIM_DMA_FAILED if it could not reach them
  *   0x1000  LOG       4,096 slots of 64 bits, to be stored to as a whole: stores
  *                     are taken note of and cleared. The upper 32 bits say in
  *                     which generation the writer believed to be, counted from 0
@@ -46,6 +50,15 @@
  * in the table. Capabilities are power management (D0 and D3hot), PCI Express (with
  * FLR), MSI and MSI-X. Whoever resets a device saves and restores its configuration
  * and interrupts, but for vfiosafe_sim_aer().
+ *
+ * A program gets the device in one of three ways, all through the table:
+ * vfiosafe_sim_device_fd(); by its address (vfiosafe_sim_address()) with a device node
+ * and /dev/iommu; or with its group and a container of type1 version 2. The table
+ * shows the files in /sys and /dev that lead there. The last two reset the device at
+ * the first open and the last close, also by a child that inherited an fd or a mapping;
+ * they do not mix with each other or with the first. Memory that was mapped for DMA
+ * is reached for as long as it is mapped and bus mastering is on; addresses
+ * 0xfee00000 to 0xfeefffff, and those from 2^39 on, are reserved.
  */
 #ifndef VFIOSAFE_SIM_H
 #define VFIOSAFE_SIM_H
@@ -70,6 +83,10 @@ struct vfiosafe_sim;
 #define VFIOSAFE_SIM_REG_READY 0x0024u
 #define VFIOSAFE_SIM_REG_RING 0x0028u
 #define VFIOSAFE_SIM_REG_ACK 0x002cu
+#define VFIOSAFE_SIM_REG_DMA_ADDRESS 0x0030u
+#define VFIOSAFE_SIM_REG_DMA 0x0038u
+#define VFIOSAFE_SIM_DMA_START 1u
+#define VFIOSAFE_SIM_DMA_FAILED 2u
 #define VFIOSAFE_SIM_REG_LOG 0x1000u
 #define VFIOSAFE_SIM_LOG_SLOTS 4096u
 
@@ -118,6 +135,8 @@ enum vfiosafe_sim_setting {
 	VFIOSAFE_SIM_SET_REFUSE_D3HOT,
 	/* MSI, MSI-X: how many vectors the host can give; enabling more gives this */
 	VFIOSAFE_SIM_SET_VECTORS_FREE,
+	/* RLIMIT_MEMLOCK: bytes that may be mapped for DMA; at first unlimited */
+	VFIOSAFE_SIM_SET_MEMLOCK,
 	/* from low power, or the last access in it, until the device is suspended */
 	VFIOSAFE_SIM_SET_SUSPEND_US,
 	/* until a release is requested again; 10 s in the kernel and at first */
@@ -132,6 +151,9 @@ enum vfiosafe_sim_call {
 	VFIOSAFE_SIM_CALL_PWRITE,
 	VFIOSAFE_SIM_CALL_SET_IRQS, /* VFIO_DEVICE_SET_IRQS */
 	VFIOSAFE_SIM_CALL_FEATURE,  /* VFIO_DEVICE_FEATURE: low power in and out */
+	VFIOSAFE_SIM_CALL_OPEN,	    /* VFIO_DEVICE_BIND_IOMMUFD, VFIO_GROUP_GET_DEVICE_FD */
+	VFIOSAFE_SIM_CALL_MAP,	    /* IOMMU_IOAS_MAP, _MAP_FILE, VFIO_IOMMU_MAP_DMA */
+	VFIOSAFE_SIM_CALL_UNMAP,    /* IOMMU_IOAS_UNMAP, VFIO_IOMMU_UNMAP_DMA */
 };
 
 struct vfiosafe_sim_counts {
@@ -143,6 +165,16 @@ struct vfiosafe_sim_counts {
 	uint64_t interrupts;	  /* that reached an eventfd */
 	uint64_t lost_interrupts; /* MSI or MSI-X, to nobody: vector or bus master off */
 	uint64_t mastering_resets; /* made by VFIO while bus mastering was on */
+	uint64_t dma;		   /* transfers made */
+	uint64_t dma_faults;	   /* tried where nothing, or not that way, is mapped */
+	uint64_t dma_blocked;	   /* tried while bus mastering was off */
+};
+
+/* What programs have of a device: vfiosafe_sim_held(). */
+struct vfiosafe_sim_held {
+	uint64_t fds;	   /* of the device, but for vfiosafe_sim_device_fd() itself */
+	uint64_t mappings; /* of BARs; pieces of one count each */
+	uint64_t iovas;	   /* ranges of memory mapped for DMA */
 };
 
 /**
@@ -166,6 +198,9 @@ VFIOSAFE_API const struct vfiosafe_sys *vfiosafe_sim_sys(struct vfiosafe_sim *si
 
 /** vfiosafe_sim_device_fd - for vfiosafe_device_from_fd(); owned by @sim */
 VFIOSAFE_API int vfiosafe_sim_device_fd(struct vfiosafe_sim *sim);
+
+/** vfiosafe_sim_address - for vfiosafe_device_open(); owned by @sim */
+VFIOSAFE_API const char *vfiosafe_sim_address(struct vfiosafe_sim *sim);
 
 /**
  * vfiosafe_sim_fail - let the next @times calls of a kind fail with @err
@@ -224,6 +259,14 @@ VFIOSAFE_API void vfiosafe_sim_interrupt(struct vfiosafe_sim *sim, uint32_t vect
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
 vfiosafe_sim_set(struct vfiosafe_sim *sim, enum vfiosafe_sim_setting setting,
 		 uint64_t value);
+
+/**
+ * vfiosafe_sim_held - what programs still hold of the device, children included
+ *
+ * fds and mappings at 0: the kernel has its device back.
+ */
+VFIOSAFE_API void vfiosafe_sim_held(struct vfiosafe_sim *sim,
+				    struct vfiosafe_sim_held *held);
 
 /** vfiosafe_sim_counts - what the device itself has seen, up to this moment */
 VFIOSAFE_API void vfiosafe_sim_counts(struct vfiosafe_sim *sim,
