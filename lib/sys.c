@@ -95,12 +95,14 @@ static int sys_readlink(void *ctx, const char *path, char *buf, size_t len)
 	return 0;
 }
 
-static int dir_names(DIR *dir, uint64_t *position, char *buf, size_t len)
+/* Those of @entries that fit; a place where none are is no place to stop. */
+static int copy_names(const char *entries, ssize_t bytes, uint64_t *position, char *buf,
+		      size_t len)
 {
-	struct dirent *entry;
 	int count = 0;
 
-	while ((entry = readdir(dir))) {
+	for (ssize_t at = 0; at < bytes;) {
+		const struct dirent64 *entry = (const void *)(entries + at);
 		size_t need = strlen(entry->d_name) + 1;
 
 		if (entry->d_name[0] != '.') {
@@ -111,26 +113,37 @@ static int dir_names(DIR *dir, uint64_t *position, char *buf, size_t len)
 			len -= need;
 			count++;
 		}
-		*position = (uint64_t)telldir(dir);
+		*position = (uint64_t)entry->d_off;
+		at += entry->d_reclen;
 	}
-	return errno && count == 0 ? -errno : count;
+	return count;
 }
 
-/* By the kernel's own position: an entry that goes away moves no other. */
+/*
+ * By the kernel's own position: an entry that goes away moves no other. Not by
+ * readdir(), which reads far ahead: in /proc that is most of the work.
+ */
 static int sys_dir_names(void *ctx, const char *path, uint64_t *position, char *buf,
 			 size_t len)
 {
-	DIR *dir = opendir(path);
+	_Alignas(struct dirent64) char entries[2048];
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ssize_t n;
 	int rc;
 
 	(void)ctx;
-	if (!dir)
+	if (fd < 0)
 		return -errno;
-	if (*position > 0)
-		seekdir(dir, (long)*position);
-	errno = 0; /* the only sign of a readdir that failed */
-	rc = dir_names(dir, position, buf, len);
-	closedir(dir);
+	rc = lseek(fd, (off_t)*position, SEEK_SET) < 0 ? -errno : 0;
+	while (rc == 0) {
+		n = getdents64(fd, entries, sizeof(entries));
+		if (n <= 0) {
+			rc = n < 0 ? -errno : 0;
+			break;
+		}
+		rc = copy_names(entries, n, position, buf, len);
+	}
+	close(fd);
 	return rc;
 }
 

@@ -38,7 +38,7 @@ struct vsf_dir {
 	uint64_t position;
 	int left; /* names in @buf that were not given out yet */
 	const char *next;
-	char buf[1024];
+	char buf[2048]; /* names of one read of the real kernel */
 };
 
 /* 1 and the next name, which is good until the next call; 0 past the last; -errno. */
