@@ -135,7 +135,8 @@ static void look_up_driver(struct vsf_plan *plan, struct vsf_plan_function *f)
 				     sizeof(f->pub.driver));
 
 	if (rc < 0)
-		strcpy(f->pub.driver, rc == -ENOENT ? "" : "?");
+		snprintf(f->pub.driver, sizeof(f->pub.driver), "%s",
+			 rc == -ENOENT ? "" : "?");
 	if (rc < 0 && rc != -ENOENT)
 		vsf_plan_unknown(plan, "driver of %s (%s)", f->pub.address,
 				 strerror(-rc));

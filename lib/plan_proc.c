@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #define GROUP_NODE "/dev/vfio/"
 #define CDEV_NODE "/dev/vfio/devices/"
 #define DEVICE_FILE "anon_inode:[vfio-device]" /* got out of a group */
+#define PROC_PATH 64 /* "/proc/PID/fdinfo/FD", and room */
 #define SYSPATH "\nvfio-device-syspath:"
 
 struct scan {
@@ -54,7 +54,7 @@ static int read_fdinfo(const struct vfiosafe_sys *sys, const char *path, char *b
 int vsf_proc_address(const struct vfiosafe_sys *sys, const char *pid, const char *fd,
 		     char *buf, size_t len)
 {
-	char path[PATH_MAX], info[1024], *line, *end;
+	char path[PROC_PATH], info[1024], *line, *end;
 	int rc;
 
 	snprintf(path, sizeof(path), "/proc/%s/fdinfo/%s", pid, fd);
@@ -72,7 +72,7 @@ int vsf_proc_address(const struct vfiosafe_sys *sys, const char *pid, const char
 
 static void note(const struct scan *scan, struct vsf_plan_function *f)
 {
-	char path[PATH_MAX];
+	char path[PROC_PATH];
 	int32_t pid;
 
 	if (strcmp(scan->pid, scan->self) == 0) {
@@ -124,7 +124,7 @@ static void note_device(struct scan *scan, const char *fd)
 
 static void scan_fd(struct scan *scan, const char *fd)
 {
-	char path[PATH_MAX], target[64];
+	char path[PROC_PATH], target[64];
 	int rc;
 
 	snprintf(path, sizeof(path), "/proc/%s/fd/%s", scan->pid, fd);
@@ -139,7 +139,7 @@ static void scan_fd(struct scan *scan, const char *fd)
 
 static void scan_process(struct scan *scan, const char *pid)
 {
-	char path[PATH_MAX];
+	char path[PROC_PATH];
 	struct vsf_dir dir = { .sys = scan->sys, .path = path };
 	const char *fd;
 	int rc;
@@ -187,14 +187,14 @@ static void say_hidden(struct vsf_plan *plan, const struct scan *scan, int rc)
 				 "with hidepid)");
 	if (scan->unreadable > 0)
 		vsf_plan_unknown(plan,
-				 "what %u processes have open (looking needs "
+				 "what %u process%s may have open (looking needs "
 				 "CAP_SYS_PTRACE)",
-				 scan->unreadable);
+				 scan->unreadable, scan->unreadable == 1 ? "" : "es");
 	if (scan->nameless > 0)
 		vsf_plan_unknown(plan,
-				 "which devices %u processes have open (this kernel's "
+				 "which devices %u process%s may have open (this kernel's "
 				 "fdinfo does not say)",
-				 scan->nameless);
+				 scan->nameless, scan->nameless == 1 ? "" : "es");
 }
 
 static enum vfiosafe_owner owner_of(const struct vsf_plan *plan,

@@ -119,9 +119,9 @@ struct vfiosafe_plan {
  * Return: 0; -EINVAL for another @method; -ENODEV if gone; -ENOMEM; -EDEADLK inside
  * a section.
  * Context: any thread, callbacks included, outside of sections. Blocks: reads sysfs
- * and /proc (some ms for each thousand fds), and waits while a function of the same
- * bus is being opened, closed or hot-reset. In low power it asks nothing of the
- * kernel that would wake the device.
+ * and /proc (about 10 ms for each thousand fds that processes have), and waits while
+ * a function of the same bus is being opened, closed or hot-reset. In low power it
+ * asks nothing of the kernel that would wake the device.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
 vfiosafe_reset_plan(struct vfiosafe_plan **plan, struct vfiosafe_device *dev,

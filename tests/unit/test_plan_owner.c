@@ -160,10 +160,10 @@ static void a_process_that_may_not_be_looked_into(void **state)
 	fake_process(&bench.k, OTHER, "secret");
 	fake_find(&bench.k, "/proc/812/fd")->refuse = EACCES;
 	assert_int_equal(vf_now()->owner, VFIOSAFE_OWNER_UNKNOWN);
-	assert_says(plan->unknown, "what 1 processes have open");
+	assert_says(plan->unknown, "what 1 process may have open");
 	assert_says(plan->unknown, "CAP_SYS_PTRACE");
 	assert_says(plan_text(), "owner unknown");
-	assert_says(plan_text(), "not known: what 1 processes");
+	assert_says(plan_text(), "not known: what 1 process");
 	assert_possible();
 	/* What is seen is seen all the same. */
 	fake_process(&bench.k, OTHER + 1, "qemu");
@@ -207,7 +207,7 @@ static void devices_without_a_name(void **state)
 	fake_process(&bench.k, OTHER, "old");
 	fake_process_device(&bench.k, OTHER, 5, NULL);
 	assert_int_equal(vf_now()->owner, VFIOSAFE_OWNER_UNKNOWN);
-	assert_says(plan->unknown, "which devices 1 processes have open");
+	assert_says(plan->unknown, "which devices 1 process may have open");
 	fake_process_fd(&bench.k, OTHER, 6, "/dev/vfio/77");
 	assert_int_equal(vf_now()->owner, VFIOSAFE_OWNER_FREE);
 	fake_process_device(&bench.k, FAKE_PID, 5, NULL);
