@@ -156,7 +156,7 @@ int fake_function_ioctl(struct fake *fake, struct fake_function *fn,
 	case VFIO_DEVICE_FEATURE:
 		return feature(fake, fn, arg);
 	default:
-		return -ENOTTY;
+		return fake_irq_ioctl(fake, fn, request, arg);
 	}
 }
 

@@ -56,6 +56,7 @@ static void release_device(struct fake *fake, struct fake_file *file)
 	if (file->fn->owner != file)
 		return;
 	file->fn->owner = NULL;
+	fake_irqs_off(file->fn);
 	file->fn->pt_id = 0;
 	for (unsigned int i = 0; i < fake->functions; i++)
 		if (fake->fn[i].group == group->id && fake->fn[i].owner)

@@ -149,6 +149,7 @@ struct fake_function *fake_add(struct fake *fake, const char *address, unsigned 
 	fn->bar[4] = (struct fake_bar){ .len = 0x40, .io_port = true };
 	memory_start(fn);
 	fake_config_start(fn);
+	fake_irqs_start(fn);
 	fake_tree_function(fake, fn);
 	return fn;
 }

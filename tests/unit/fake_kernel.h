@@ -21,6 +21,7 @@
 #define FAKE_BAR_MAX (UINT64_C(4) << 20) /* room of each BAR in the memfd */
 #define FAKE_REGION(index) ((uint64_t)(index) << 40)
 #define FAKE_CONFIG FAKE_REGION(7)
+#define FAKE_IRQS 5 /* INTx, MSI, MSI-X, ERR, REQ */
 #define FAKE_CAP_PM 0x40
 #define FAKE_CAP_MSIX 0x50
 #define FAKE_CAP_EXP 0x60
@@ -105,6 +106,10 @@ struct fake_function {
 	const struct fake_file *owner; /* the open device, or NULL */
 	uint32_t pt_id;		       /* attached to, cdev door; 0 = nothing */
 	unsigned int resets;
+
+	unsigned int irqs[FAKE_IRQS]; /* how many of each kind it has */
+	int irq_fd[FAKE_IRQS];	      /* of ERR and REQ, as armed; -1 */
+	bool knows_no_events;	      /* an old kernel: no such kinds */
 };
 
 enum fake_kind {
@@ -252,6 +257,9 @@ void fake_set_power_state(struct fake_function *fn, unsigned int state);
 /* At the start PMCSR says No_Soft_Reset: the way back to D0 keeps the state. */
 void fake_lose_in_d3hot(struct fake_function *fn);
 void fake_config_start(struct fake_function *fn);
+
+/* The kernel reports on ERR (3) or REQ (4); false if nobody armed that. */
+bool fake_signal(const struct fake_function *fn, unsigned int irq);
 
 /* Failures. */
 void fake_fail(struct fake *fake, enum fake_call call, uint64_t key, int err,

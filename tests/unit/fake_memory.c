@@ -60,11 +60,23 @@ static bool mappable(const struct fake_bar *bar, uint64_t at, size_t len)
 	return bar->area_count == 0;
 }
 
-/* Where a piece of a BAR lies in the memfd; -EINVAL if it cannot be mapped. */
-static int place_of_bar(struct fake *fake, int *fd, uint64_t *offset, size_t len,
-			int flags)
+/* As the kernel does: what a number means is looked up once, before anything waits. */
+static struct fake_file *file_get(struct fake *fake, int fd)
 {
-	const struct fake_file *file = fake_file_of(fake, *fd);
+	struct fake_file *file;
+
+	pthread_mutex_lock(&fake->lock);
+	file = fake_file_of(fake, fd);
+	if (file)
+		file->refs++;
+	pthread_mutex_unlock(&fake->lock);
+	return file;
+}
+
+/* Where a piece of a BAR lies in the memfd; -EINVAL if it cannot be mapped. */
+static int place_of_bar(const struct fake_file *file, int *fd, uint64_t *offset,
+			size_t len, int flags)
+{
 	uint64_t index = *offset >> 40, at = *offset & (FAKE_REGION(1) - 1);
 
 	if (!file)
@@ -81,11 +93,13 @@ static int fake_mmap(void *ctx, void **addr, size_t len, int prot, int flags, in
 		     uint64_t offset)
 {
 	struct fake *fake = ctx;
-	struct fake_file *file = fd >= 0 ? fake_file_of(fake, fd) : NULL;
+	/* A memfd is the real kernel's. */
+	bool fakes = fd >= FAKE_FD0;
+	struct fake_file *file = fakes ? file_get(fake, fd) : NULL;
 	int rc = fake_enter(fake, FAKE_MMAP, fd >= 0);
 
-	if (rc == 0 && fd >= FAKE_FD0)
-		rc = place_of_bar(fake, &fd, &offset, len, flags);
+	if (rc == 0 && fakes)
+		rc = place_of_bar(file, &fd, &offset, len, flags);
 	if (rc == 0)
 		rc = vsf_sys(vfiosafe_sys_default(), mmap, addr, len, prot, flags, fd,
 			     offset);
@@ -95,6 +109,7 @@ static int fake_mmap(void *ctx, void **addr, size_t len, int prot, int flags, in
 		note_unmap(fake, at, at + page_up(len));
 		note_map(fake, at, page_up(len), file);
 	}
+	fake_file_put(fake, file);
 	return fake_leave(fake, rc);
 }
 

@@ -58,6 +58,11 @@ void fake_log_locked(struct fake *fake, const char *fmt, ...)
 struct vfio_pci_hot_reset_info;
 int fake_hot_info(struct fake *fake, const struct fake_file *caller,
 		  struct vfio_pci_hot_reset_info *info);
+/* fake_irq.c */
+void fake_irqs_start(struct fake_function *fn);
+void fake_irqs_off(struct fake_function *fn);
+int fake_irq_ioctl(struct fake *fake, struct fake_function *fn, unsigned long request,
+		   void *arg);
 
 /* fake_config.c */
 ssize_t fake_config_rw(struct fake *fake, struct fake_function *fn, uint8_t *buf,
