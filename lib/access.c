@@ -102,6 +102,8 @@ static int one_access(const struct vfiosafe_bar *bar, struct op *op, unsigned in
 static int kernel_refused(struct vfiosafe_bar *bar, int rc)
 {
 	if (rc == -EIO)
+		vsf_events_collect(bar->dev); /* the kernel may know why */
+	if (rc == -EIO)
 		vsf_device_fault(bar->dev, VFIOSAFE_CAUSE_ACCESS,
 				 "the kernel refused a BAR access (EIO): memory decode is "
 				 "off or the device is in D3");

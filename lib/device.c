@@ -133,6 +133,7 @@ static int wait_live(struct vfiosafe_device *dev, int64_t deadline)
 		uint64_t word, gate;
 
 		vsf_fault_collect(dev);
+		vsf_events_collect(dev);
 		gate = __atomic_load_n(&dev->words->gate, __ATOMIC_ACQUIRE);
 		word = vsf_device_word(dev);
 		/* A gate that a fault has closed: the window that is open may open it. */
@@ -144,6 +145,9 @@ static int wait_live(struct vfiosafe_device *dev, int64_t deadline)
 		if (rc == -EIO && dev->recover_on_wait && vsf_parked(dev) == VSF_AWAKE)
 			rc = recover_until(dev, deadline);
 		if (rc != -EAGAIN)
+			return rc;
+		rc = vsf_events_refuse(dev);
+		if (rc < 0)
 			return rc;
 		if (vsf_device_sleep(dev, &seen, deadline) == -ETIMEDOUT)
 			return still_waiting(dev);
@@ -167,10 +171,8 @@ VFIOSAFE_API int vfiosafe_wait(struct vfiosafe_device *dev, int64_t deadline_ns)
 static void device_free(struct vfiosafe_device *dev)
 {
 	vsf_bars_free(dev);
+	vsf_events_close(dev);
 	vsf_sys(dev->sys, close, dev->fd);
-	vsf_sys(dev->sys, close, dev->fault_event_fd);
-	if (dev->wakeup_fd >= 0)
-		vsf_sys(dev->sys, close, dev->wakeup_fd);
 	if (dev->ones_fd >= 0)
 		vsf_sys(dev->sys, close, dev->ones_fd);
 	if (vsf_words_forked(dev->words))

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <vfiosafe/vfiosafe.h>
 
+#include "event.h"
 #include "generation.h"
 #include "sys.h"
 
@@ -70,6 +71,7 @@ struct vfiosafe_device {
 	int fault_event_fd; /* told by the SIGBUS handler */
 	int wakeup_fd;	    /* told by the kernel, of a wake-up from low power */
 	struct vsf_words *words;
+	struct vsf_events events; /* event.h says who may touch what */
 
 	/* Written by who leads the window or holds `configuring`, and at open. */
 	uint16_t command; /* COMMAND as it has to be after a reset */

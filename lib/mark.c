@@ -11,8 +11,11 @@
  * Was it a closed gate, seen without the lock, and has a window begun since? It heals
  * the fault, or looks at the gate itself before it says LIVE.
  */
-static bool is_over(const struct vfiosafe_device *dev, enum vfiosafe_cause cause)
+static bool is_over(struct vfiosafe_device *dev, enum vfiosafe_cause cause)
 {
+	/* Two threads may have met one report. */
+	if (cause == VFIOSAFE_CAUSE_AER)
+		return !vsf_events_take_aer(&dev->events);
 	return cause == VFIOSAFE_CAUSE_FAULT &&
 	       (vsf_device_state(dev) != VFIOSAFE_LIVE ||
 		vsf_gate_state(dev) != VFIOSAFE_FAULT);
@@ -54,6 +57,7 @@ void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 	pthread_mutex_unlock(&dev->lock);
 	if (!faulted)
 		return;
+	vsf_event_put(dev, VFIOSAFE_EVENT_FAULT, 0, cause, 1);
 	vsf_log(VFIOSAFE_LOG_ERROR, "%s: FAULT: %s", dev->address, why);
 	vsf_callback_lost(dev, cause);
 	pthread_mutex_lock(&dev->lock);

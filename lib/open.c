@@ -76,9 +76,8 @@ static int device_new(struct vfiosafe_device **out, int fd, const char *address,
 	dev->fd = fd;
 	dev->keep_bus_master_off = opts->keep_bus_master_off;
 	dev->recover_on_wait = opts->recover_on_wait;
+	dev->door = opts->door;
 	dev->ones_fd = -1;
-	dev->fault_event_fd = -1;
-	dev->wakeup_fd = -1;
 	dev->drain = opts->drain;
 	dev->drain_ctx = opts->drain_ctx;
 	snprintf(dev->address, sizeof(dev->address), "%s", address);
@@ -89,25 +88,25 @@ static int device_new(struct vfiosafe_device **out, int fd, const char *address,
 	if (rc == 0)
 		rc = learn(dev);
 	if (rc == 0) {
-		rc = vsf_sys(dev->sys, eventfd);
-		dev->fault_event_fd = rc;
-		rc = rc < 0 ? vsf_fail(-rc, "no eventfd: %s", strerror(-rc)) : 0;
-	}
-	if (rc == 0) {
 		rc = vsf_words_new(&dev->words, dev->sys, 1);
 		if (rc < 0)
 			rc = vsf_fail(-rc, "no page for the device word: %s", strerror(-rc));
 	}
-	if (rc < 0) {
-		if (dev->fault_event_fd >= 0)
-			vsf_sys(dev->sys, close, dev->fault_event_fd);
-		pthread_mutex_destroy(&dev->lock);
-		free(dev);
-		return rc;
-	}
+	if (rc < 0)
+		goto err;
 	dev->words->dev = dev;
+	/* An adopted device has them armed already, perhaps: see device.h. */
+	rc = vsf_events_open(dev, dev->door != VFIOSAFE_DOOR_FD || opts->arm_events);
+	if (rc < 0)
+		goto err_words;
 	*out = dev;
 	return 0;
+err_words:
+	vsf_words_free(dev->words, dev->sys);
+err:
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+	return rc;
 }
 
 /* By the door that was asked for, or cdev first and group if there is no cdev. */
@@ -176,7 +175,6 @@ VFIOSAFE_API int vfiosafe_device_open(struct vfiosafe_device **out, const char *
 		return rc;
 	}
 	(*out)->iommu = req.iommu;
-	(*out)->door = opts.door;
 	return 0;
 }
 
@@ -195,12 +193,12 @@ VFIOSAFE_API int vfiosafe_device_from_fd(struct vfiosafe_device **out, int devic
 	fd = vsf_sys(opts.sys, dup, device_fd);
 	if (fd < 0)
 		return vsf_fail(-fd, "cannot duplicate fd %d: %s", device_fd, strerror(-fd));
+	opts.door = VFIOSAFE_DOOR_FD;
 	snprintf(name, sizeof(name), "fd %d", device_fd);
 	rc = device_new(out, fd, opts.address ? opts.address : name, &opts);
 	if (rc < 0) {
 		vsf_sys(opts.sys, close, fd);
 		return rc;
 	}
-	(*out)->door = VFIOSAFE_DOOR_FD;
 	return 0;
 }

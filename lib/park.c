@@ -40,16 +40,6 @@ void vsf_set_parked(struct vfiosafe_device *dev, enum vsf_park park)
 	pthread_mutex_unlock(&dev->lock);
 }
 
-/* Made at the first wish for it, by the leader. */
-static int need_wakeup_fd(struct vfiosafe_device *dev)
-{
-	int fd = dev->wakeup_fd >= 0 ? dev->wakeup_fd : vsf_sys(dev->sys, eventfd);
-
-	if (fd >= 0)
-		dev->wakeup_fd = fd;
-	return fd < 0 ? fd : 0;
-}
-
 int vsf_low_power(const struct vsf_run *run, uint32_t which)
 {
 	struct {
@@ -88,17 +78,13 @@ static int to_d3hot(struct vsf_run *run)
 
 static int put_away(struct vsf_run *run)
 {
-	int rc;
-
 	switch (run->wish.park) {
 	case VSF_PARK_D3HOT:
 		return to_d3hot(run);
 	case VSF_PARK_LOW_POWER:
-		if (!run->wish.wakeup)
-			return vsf_low_power(run, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
-		rc = need_wakeup_fd(run->dev);
-		return rc < 0 ? rc
-			      : vsf_low_power(run, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP);
+		return vsf_low_power(run, run->wish.wakeup
+					      ? VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP
+					      : VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
 	default:
 		return 0; /* went with bus mastering */
 	}

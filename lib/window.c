@@ -70,8 +70,11 @@ static int refuse_start(const struct vfiosafe_window *win, int rc)
 static int lead_or_join(struct vfiosafe_window *win)
 {
 	struct vfiosafe_device *dev = win->dev;
-	int rc = vsf_run_start(&win->run, dev, win->wish, win->deadline);
+	int rc = vsf_kind_resets(win->wish.kind) ? vsf_events_refuse(dev) : 0;
 
+	if (rc < 0)
+		return rc;
+	rc = vsf_run_start(&win->run, dev, win->wish, win->deadline);
 	if (rc == -EBUSY)
 		return join(win);
 	if (rc < 0)
@@ -109,6 +112,7 @@ int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 		return vsf_fail(ENOMEM, "out of memory");
 	*win = want;
 	vsf_fault_collect(dev);
+	vsf_events_collect(dev);
 	rc = lead_or_join(win);
 	if (rc < 0 && rc != -EAGAIN) {
 		vsf_run_put(win->run);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Between "everyone has left" and LIVE: the reset itself, and the way back. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config.h"
@@ -112,6 +113,10 @@ static int reset_ioctl(const struct vsf_run *run)
 		rc = vsf_sys(dev->sys, ioctl, dev->fd, VFIO_DEVICE_RESET, NULL);
 		if (!is_contention(rc) || is_late(run) || is_gone(run))
 			return rc;
+		/* An unbind that waits for us never ends: nor would this. */
+		vsf_events_collect(run->dev);
+		if (vsf_events_refuse(dev) < 0)
+			return rc;
 		vsf_pause(dev->sys, pause, run->deadline);
 		if (pause < 20000000)
 			pause *= 2;
@@ -122,15 +127,21 @@ static int reset_ioctl(const struct vsf_run *run)
 static int reset_failed(struct vsf_run *run, int rc)
 {
 	bool refused = is_contention(rc) || rc == -EINVAL;
+	bool asked = is_contention(rc) && vsf_events_refuse(run->dev) < 0;
 	int err = rc == -EINVAL ? EOPNOTSUPP : ETIMEDOUT;
 	char hint[256];
 
+	if (asked)
+		snprintf(hint, sizeof(hint), "; %.250s", vfiosafe_error_text());
 	if (!refused || run->unknown || run->from_fault)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_RESET_FAILED,
 				     "VFIO_DEVICE_RESET of %s failed: %s; what is left of its "
 				     "state is unknown%s",
 				     run->dev->address, strerror(-rc),
-				     vsf_plan_hint(run->dev, hint, sizeof(hint)));
+				     asked ? hint
+					   : vsf_plan_hint(run->dev, hint, sizeof(hint)));
+	if (asked)
+		return vsf_run_call_off(run, EBUSY, "%s", vfiosafe_error_text());
 	(void)vsf_plan_refuse(run->dev, err);
 	return vsf_run_call_off(run, err, "%s", vfiosafe_error_text());
 }
@@ -158,6 +169,7 @@ int vsf_run_commit(struct vsf_run *run)
 {
 	int rc;
 
+	vsf_events_collect(run->dev);
 	/* Marked lost in the quiesce callback: a recovery from here on. */
 	if (vsf_device_state(run->dev) == VFIOSAFE_FAULT)
 		run->from_fault = true;
@@ -319,5 +331,6 @@ int vsf_run_finish(struct vsf_run *run)
 						    "the deadline (%d)"
 						  : "the reinit callback of %s failed (%d)",
 				     address, rc);
+	vsf_events_look_again(run);
 	return enter_live(run);
 }

@@ -95,6 +95,7 @@ int vsf_run_start(struct vsf_run **out, struct vfiosafe_device *dev,
 		free(run);
 		return rc;
 	}
+	vsf_event_opened(run);
 	*out = run;
 	return 0;
 }
@@ -105,6 +106,7 @@ int vsf_run_over(struct vsf_run *run, int result)
 
 	run->phase = VSF_PHASE_OVER;
 	run->result = result;
+	vsf_event_closed(run);
 	pthread_mutex_lock(&dev->lock);
 	dev->run = NULL;
 	/* Pairs with the acquire of who joined: result and text are there. */
@@ -145,6 +147,7 @@ static int into_fault(struct vsf_run *run, enum vfiosafe_cause cause)
 	pthread_mutex_unlock(&dev->lock);
 	if (gone)
 		return vsf_run_gone(run);
+	vsf_event_put(dev, VFIOSAFE_EVENT_FAULT, 0, cause, 1);
 	vsf_log(VFIOSAFE_LOG_ERROR, "%s: FAULT: %s", dev->address, run->text);
 	vsf_callback_lost(dev, cause);
 	return vsf_run_over(run, vsf_fail(EIO, "%s", run->text));
@@ -257,6 +260,8 @@ VFIOSAFE_API const char *vfiosafe_cause_name(enum vfiosafe_cause cause)
 		[VFIOSAFE_CAUSE_CLOSED] = "closed",
 		[VFIOSAFE_CAUSE_STUCK] = "a section outlived a forced reset",
 		[VFIOSAFE_CAUSE_FAULT] = "SIGBUS in a BAR",
+		[VFIOSAFE_CAUSE_AER] = "a PCIe error (AER)",
+		[VFIOSAFE_CAUSE_POWER] = "a change of power or decode",
 	};
 
 	return cause < sizeof(names) / sizeof(names[0]) ? names[cause] : "unknown";

@@ -58,6 +58,17 @@ struct vfiosafe_device_opts {
 	int (*drain)(void *ctx, uint64_t window, int64_t deadline_ns);
 	void *drain_ctx;
 
+	/*
+	 * vfiosafe_device_from_fd() only: arm the kernel's error (AER) and release
+	 * request eventfds for the events of event.h. The kernel has one of each for a
+	 * device, so this takes them away from whoever armed them before (DPDK does,
+	 * for its hot-unplug handling), and close disarms them. By default an adopted
+	 * device keeps those of its owner, and AER and RELEASE do not come by events:
+	 * the owner's handlers call vfiosafe_mark_lost() and vfiosafe_device_close().
+	 * A device that the library opened always has them armed.
+	 */
+	bool arm_events;
+
 	/* A vfiosafe_wait() that meets FAULT recovers the device itself. */
 	bool recover_on_wait;
 

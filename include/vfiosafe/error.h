@@ -15,7 +15,7 @@
  *                 or inside a callback that the waited-for window runs
  *   -ERANGE       offset or length outside the mapped part of the BAR
  *   -EINVAL       misuse: unaligned offset, null pointer, unknown flag
- *   -EBUSY        somebody else holds it; the text says who
+ *   -EBUSY        somebody else holds it, or wants it back; the text says who
  *   -ETIMEDOUT    the deadline passed; the text says what was waited for
  *   -EOPNOTSUPP   this kernel or device cannot do it; the text says what can
  *   -EPERM        not granted

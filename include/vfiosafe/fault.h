@@ -75,7 +75,8 @@ VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_sigbus_restore(void);
  *
  * For an event loop, where no thread may be accessing the device: code that knows
  * nothing of the library may have run into the fault. When it is readable, read
- * eight bytes from it, then call vfiosafe_fault_notice().
+ * eight bytes from it, then call vfiosafe_fault_notice(). Not needed by a program that
+ * reads events (event.h): vfiosafe_event_read() does both.
  *
  * Return: an fd owned by @dev, non-blocking; do not close it.
  * Context: any.

@@ -43,6 +43,8 @@ enum vfiosafe_cause {
 	VFIOSAFE_CAUSE_CLOSED,	    /* vfiosafe_device_close() */
 	VFIOSAFE_CAUSE_STUCK,	    /* a section outlived a forced reset */
 	VFIOSAFE_CAUSE_FAULT,	    /* SIGBUS in a mapped BAR */
+	VFIOSAFE_CAUSE_AER,	    /* a PCIe error that the kernel reported */
+	VFIOSAFE_CAUSE_POWER,	    /* power.h; of windows only, never of FAULT */
 };
 
 #define VFIOSAFE_FOREVER INT64_MAX
@@ -94,7 +96,8 @@ VFIOSAFE_API const char *vfiosafe_cause_name(enum vfiosafe_cause cause);
  * @deadline_ns: CLOCK_MONOTONIC nanoseconds, or VFIOSAFE_FOREVER
  *
  * Return: 0 when LIVE was seen; -ETIMEDOUT; -EIO in FAULT; -ENODEV when gone;
- * -EDEADLK inside a section or a callback of this device's window.
+ * -EBUSY instead of sleeping while a release request is pending (event.h): close the
+ * device; -EDEADLK inside a section or a callback of this device's window.
  * Context: any thread, outside of sections; blocks.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int

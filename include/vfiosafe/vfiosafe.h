@@ -41,6 +41,7 @@
 #include <vfiosafe/dma.h>
 #include <vfiosafe/driver.h>
 #include <vfiosafe/error.h>
+#include <vfiosafe/event.h>
 #include <vfiosafe/fault.h>
 #include <vfiosafe/log.h>
 #include <vfiosafe/mmio.h>

@@ -70,6 +70,9 @@ struct vfiosafe_reset_opts {
  *   -EOPNOTSUPP  the device has no reset method (the text says what else there is,
  *                see also vfiosafe_reset_plan()); -ENODEV gone;
  *   -EDEADLK     inside a section or a callback of this device; -EINVAL
+ *   -EBUSY       a release request is pending (event.h): the kernel would refuse
+ *                resets for good; close the device. Seen while the reset was being
+ *                retried, the window is called off.
  *   In FAULT:
  *   -EIO         see vfiosafe_device_cause() and the text
  * Context: any thread, outside of sections and callbacks; blocks.
@@ -119,7 +122,8 @@ enum vfiosafe_step {
  * From now on accesses get -EAGAIN. If a window is open already, @win joins it:
  * poll it until it says DONE or fails.
  *
- * Return: 0; -EOPNOTSUPP, -ENODEV, -EDEADLK, -EINVAL as vfiosafe_reset(); -ENOMEM.
+ * Return: 0; -EOPNOTSUPP, -ENODEV, -EDEADLK, -EINVAL, -EBUSY as vfiosafe_reset();
+ * -ENOMEM.
  * Context: any thread, outside of sections and callbacks; does not block.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
