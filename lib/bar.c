@@ -124,7 +124,8 @@ int vsf_bar_map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area)
 
 /*
  * In a forked child a handler may be counted that does not exist: it is not waited
- * for. An adopted mapping goes back to its maker as it was made.
+ * for. An adopted mapping goes back to its maker as it was made; as private memory if
+ * the device was given back over open sections.
  */
 static void unwatch_all(struct vfiosafe_bar *bar)
 {
@@ -135,7 +136,8 @@ static void unwatch_all(struct vfiosafe_bar *bar)
 			continue;
 		if (forked)
 			vsf_fault_forget(bar->range[i]);
-		else if (vsf_fault_unwatch(bar->range[i]) && bar->adopted)
+		else if (vsf_fault_unwatch(bar->range[i]) && bar->adopted &&
+			 !bar->dev->given_back)
 			(void)vsf_bar_map_area(bar, &bar->area[i]);
 	}
 }
@@ -205,6 +207,23 @@ static void link_bar(struct vfiosafe_bar *bar)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+/* With @map, NULL if it is mapped, it is the device's; not once that is GONE. */
+static int install(struct vfiosafe_bar *bar, int (*map)(struct vfiosafe_bar *bar))
+{
+	struct vfiosafe_device *dev = bar->dev;
+	int rc = 0;
+
+	pthread_mutex_lock(&dev->map_lock);
+	if (vsf_device_state(dev) == VFIOSAFE_GONE)
+		rc = vsf_state_error(0, 0);
+	else if (map)
+		rc = map(bar);
+	if (rc == 0)
+		link_bar(bar);
+	pthread_mutex_unlock(&dev->map_lock);
+	return rc;
+}
+
 VFIOSAFE_API int vfiosafe_bar_map(struct vfiosafe_bar **out, struct vfiosafe_device *dev,
 				  uint32_t index, uint64_t offset, uint64_t len,
 				  uint32_t flags)
@@ -222,14 +241,18 @@ VFIOSAFE_API int vfiosafe_bar_map(struct vfiosafe_bar **out, struct vfiosafe_dev
 		return -ENOMEM;
 	if (!(flags & VFIOSAFE_BAR_NO_MMAP))
 		clip_areas(bar, &dev->region[index].info, offset);
-	rc = map_all(bar);
+	rc = install(bar, map_all);
 	if (rc < 0) {
 		bar_release(bar);
 		return rc;
 	}
-	link_bar(bar);
 	*out = bar;
 	return 0;
+}
+
+static int watch_adopted(struct vfiosafe_bar *bar)
+{
+	return vsf_fault_watch(&bar->range[0], bar->dev, bar->base, page_up(bar->len));
 }
 
 VFIOSAFE_API int vfiosafe_bar_adopt(struct vfiosafe_bar **out, struct vfiosafe_device *dev,
@@ -253,13 +276,11 @@ VFIOSAFE_API int vfiosafe_bar_adopt(struct vfiosafe_bar **out, struct vfiosafe_d
 	bar->whole = true;
 	bar->area_count = 1;
 	bar->area[0] = (struct vfiosafe_area){ 0, len };
-	if (flags & VFIOSAFE_BAR_REPLACE)
-		rc = vsf_fault_watch(&bar->range[0], dev, address, page_up(len));
+	rc = install(bar, flags & VFIOSAFE_BAR_REPLACE ? watch_adopted : NULL);
 	if (rc < 0) {
 		free(bar);
 		return rc;
 	}
-	link_bar(bar);
 	*out = bar;
 	return 0;
 }
@@ -278,22 +299,27 @@ static void unlink_bar(struct vfiosafe_bar *bar)
 
 VFIOSAFE_API int vfiosafe_bar_unmap(struct vfiosafe_bar *bar, uint32_t timeout_ms)
 {
+	struct vfiosafe_device *dev;
 	struct vsf_run *run;
 	int rc;
 
 	if (!bar)
 		return 0;
+	dev = bar->dev;
 	/* A forked child has the object, not the mapping, and no use of locks. */
-	if (vsf_words_forked(bar->dev->words))
+	if (vsf_words_forked(dev->words))
 		return vsf_state_error(0, 0);
-	rc = vsf_refuse_inside(bar->dev, "vfiosafe_bar_unmap");
+	rc = vsf_refuse_inside(dev, "vfiosafe_bar_unmap");
 	if (rc < 0)
 		return rc;
-	rc = vsf_exclusive_begin(&run, bar->dev, timeout_ms);
+	rc = vsf_exclusive_begin(&run, dev, timeout_ms);
 	if (rc < 0)
 		return rc;
+	/* A close on another thread may be going through the list. */
+	pthread_mutex_lock(&dev->map_lock);
 	unlink_bar(bar);
 	bar_release(bar);
+	pthread_mutex_unlock(&dev->map_lock);
 	vsf_exclusive_end(run);
 	return 0;
 }

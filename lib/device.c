@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* An open device: what it says of itself, waiting for it, and its end. */
+/* An open device: what it says of itself, and waiting for it. */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "device.h"
-#include "door.h"
 #include "epoch.h"
 #include "error.h"
 #include "fault.h"
@@ -166,75 +162,4 @@ VFIOSAFE_API int vfiosafe_wait(struct vfiosafe_device *dev, int64_t deadline_ns)
 	rc = wait_live(dev, deadline_ns);
 	vsf_count_inside(dev, -1);
 	return rc;
-}
-
-static void device_free(struct vfiosafe_device *dev)
-{
-	vsf_bars_free(dev);
-	vsf_events_close(dev);
-	vsf_sys(dev->sys, close, dev->fd);
-	if (dev->ones_fd >= 0)
-		vsf_sys(dev->sys, close, dev->ones_fd);
-	if (vsf_words_forked(dev->words))
-		vsf_iommu_forget(dev->iommu);
-	vsf_iommu_put(dev->iommu);
-	vsf_words_free(dev->words, dev->sys);
-	pthread_mutex_destroy(&dev->lock);
-	free(dev);
-}
-
-static bool is_used(struct vfiosafe_device *dev, bool *window)
-{
-	bool used;
-
-	pthread_mutex_lock(&dev->lock);
-	*window = dev->run != NULL;
-	used = *window || dev->inside > 0 || dev->losing;
-	pthread_mutex_unlock(&dev->lock);
-	return used;
-}
-
-/* Until no window and no thread in a call is left. The device is GONE. */
-static int wait_calls(struct vfiosafe_device *dev, int64_t deadline)
-{
-	uint32_t seen = vsf_device_bell(dev);
-	bool window;
-
-	while (is_used(dev, &window)) {
-		if (vsf_device_sleep(dev, &seen, deadline) == -ETIMEDOUT)
-			return vsf_fail(EBUSY, "%s: %s", dev->address,
-					window ? "a window is open; end it, then close again"
-					       : "a thread is still in a call on the device");
-	}
-	return 0;
-}
-
-/* Nor a section. One that ends in FAULT becomes a call: once more. */
-static int wait_unused(struct vfiosafe_device *dev, int64_t deadline)
-{
-	int rc = wait_calls(dev, deadline);
-
-	if (rc == 0)
-		rc = vsf_drain(dev, deadline);
-	return rc < 0 ? rc : wait_calls(dev, deadline);
-}
-
-VFIOSAFE_API int vfiosafe_device_close(struct vfiosafe_device *dev, uint32_t timeout_ms)
-{
-	int rc;
-
-	if (!dev)
-		return 0;
-	rc = vsf_refuse_inside(dev, "vfiosafe_device_close");
-	if (rc < 0)
-		return rc;
-	/* In a forked child nobody else uses the copy, and its locks are void. */
-	if (!vsf_words_forked(dev->words)) {
-		vsf_words_move_any(dev->words, dev->sys, VFIOSAFE_GONE);
-		rc = wait_unused(dev, vsf_deadline(dev->sys, timeout_ms));
-		if (rc < 0)
-			return rc;
-	}
-	device_free(dev);
-	return 0;
 }

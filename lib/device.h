@@ -73,6 +73,13 @@ struct vfiosafe_device {
 	struct vsf_words *words;
 	struct vsf_events events; /* event.h says who may touch what */
 
+	/*
+	 * Held over an mmap of the device, and by close, which ends all of them: who
+	 * maps one looks under it whether the device is GONE. Before `lock`.
+	 */
+	pthread_mutex_t map_lock;
+	bool given_back; /* by close: the fd is a dead one, the BARs private memory */
+
 	/* Written by who leads the window or holds `configuring`, and at open. */
 	uint16_t command; /* COMMAND as it has to be after a reset */
 

@@ -11,6 +11,7 @@
 #include "epoch.h"
 #include "error.h"
 #include "fault.h"
+#include "log.h"
 #include <vfiosafe/fault.h>
 
 /* A range of which one fault replaces 1 in 1,024, so that many faults stay few maps. */
@@ -163,6 +164,15 @@ static int each_range(struct vfiosafe_device *dev,
 	return rc;
 }
 
+static int map_private(const struct vfiosafe_bar *bar, uintptr_t from, size_t len, int prot,
+		       int fd)
+{
+	int flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | (fd < 0 ? MAP_ANONYMOUS : 0);
+	void *at = (void *)from;
+
+	return vsf_sys(bar->dev->sys, mmap, &at, len, prot, flags, fd, 0);
+}
+
 static int poison_range(struct vfiosafe_bar *bar, uint32_t area)
 {
 	struct vsf_fault_range *range = bar->range[area];
@@ -172,10 +182,27 @@ static int poison_range(struct vfiosafe_bar *bar, uint32_t area)
 	for (size_t at = 0; at < range->len && rc == 0; at += range->chunk) {
 		size_t len = range->len - at;
 
-		rc = vsf_fault_replace(range, range->start + at,
-				       len < range->chunk ? len : range->chunk);
+		rc = map_private(bar, range->start + at,
+				 len < range->chunk ? len : range->chunk,
+				 PROT_READ | PROT_WRITE, range->ones_fd);
 	}
 	return rc;
+}
+
+/* Ones are many mappings; zeroes are one; what may not be touched costs nothing. */
+static int cover_range(struct vfiosafe_bar *bar, uint32_t area)
+{
+	const struct vsf_fault_range *range = bar->range[area];
+	int rc = poison_range(bar, area);
+
+	if (rc < 0)
+		rc = map_private(bar, range->start, range->len, PROT_READ | PROT_WRITE, -1);
+	if (rc == 0)
+		return 0;
+	vsf_log(VFIOSAFE_LOG_ERROR, "%s: no memory to put under BAR %u (%s): code that is "
+				    "still in a section of it will die of SIGSEGV",
+		bar->dev->address, bar->index, strerror(-rc));
+	return map_private(bar, range->start, range->len, PROT_NONE, -1);
 }
 
 bool vsf_fault_can_poison(const struct vfiosafe_device *dev)
@@ -192,6 +219,21 @@ bool vsf_fault_can_poison(const struct vfiosafe_device *dev)
 int vsf_fault_poison(struct vfiosafe_device *dev)
 {
 	return each_range(dev, poison_range);
+}
+
+int vsf_fault_cover(struct vfiosafe_device *dev)
+{
+	int rc = 0;
+
+	/* One that fails must not keep the others. */
+	for (struct vfiosafe_bar *bar = dev->bars; bar; bar = bar->next) {
+		for (uint32_t i = 0; i < bar->area_count; i++) {
+			int one = bar->range[i] ? cover_range(bar, i) : 0;
+
+			rc = one < 0 ? one : rc;
+		}
+	}
+	return rc;
 }
 
 static bool is_held(const struct vsf_fault_range *range)
@@ -240,7 +282,11 @@ int vsf_fault_map_back(struct vfiosafe_device *dev)
 	wait_handlers(dev->sys); /* (B) */
 	/* Now: a fault after the BARs are back finds it open, and closes it again. */
 	vsf_words_reopen_gate(dev->words);
-	rc = each_range(dev, map_back_range);
+	pthread_mutex_lock(&dev->map_lock);
+	/* After that close has replaced the fd and the BARs. */
+	rc = vsf_device_state(dev) == VFIOSAFE_GONE ? vsf_state_error(0, 0)
+						    : each_range(dev, map_back_range);
+	pthread_mutex_unlock(&dev->map_lock);
 	(void)each_range(dev, let_go_range);
 	return rc;
 }

@@ -57,7 +57,7 @@ extern struct sigaction vsf_sigbus_before[VSF_SIGBUS_LEVELS]
 void vsf_sigbus_handler(int sig, siginfo_t *info, void *context);
 void vsf_sigbus_handler_again(int sig, siginfo_t *info, void *context);
 
-/* (3); outside of signals too. @len is at most the range's chunk. */
+/* (3). @len is at most the range's chunk. */
 int vsf_fault_replace(struct vsf_fault_range *range, uintptr_t from, size_t len);
 
 /* Puts a mapped part of a BAR into the table. 0 or -errno with a text. */
@@ -84,6 +84,12 @@ bool vsf_fault_can_poison(const struct vfiosafe_device *dev);
 
 /* Ones over all BARs of the device, before a forced reset. */
 int vsf_fault_poison(struct vfiosafe_device *dev);
+
+/*
+ * The same when the device goes for good: nothing of it stays mapped, also where there
+ * is no memory for ones. With dev->map_lock held. -errno if that was not to be had.
+ */
+int vsf_fault_cover(struct vfiosafe_device *dev);
 
 /* The BARs back at their addresses, in an exclusive window. -errno with a text. */
 int vsf_fault_map_back(struct vfiosafe_device *dev);

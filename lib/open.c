@@ -82,6 +82,7 @@ static int device_new(struct vfiosafe_device **out, int fd, const char *address,
 	dev->drain_ctx = opts->drain_ctx;
 	snprintf(dev->address, sizeof(dev->address), "%s", address);
 	pthread_mutex_init(&dev->lock, NULL);
+	pthread_mutex_init(&dev->map_lock, NULL);
 	rc = vsf_epoch_init(dev->sys, &dev->fenced);
 	if (rc < 0)
 		rc = vsf_fail(-rc, "cannot prepare this thread: %s", strerror(-rc));
@@ -104,6 +105,7 @@ static int device_new(struct vfiosafe_device **out, int fd, const char *address,
 err_words:
 	vsf_words_free(dev->words, dev->sys);
 err:
+	pthread_mutex_destroy(&dev->map_lock);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);
 	return rc;

@@ -51,7 +51,8 @@ vfiosafe_bar_map(struct vfiosafe_bar **bar, struct vfiosafe_device *dev,
  *
  * The other arguments as for vfiosafe_bar_map(). The mapping stays its maker's:
  * vfiosafe_bar_unmap() and vfiosafe_device_close() leave it in place, mapped to the
- * device. It must stay until then.
+ * device (or to private memory, if a close had to go over open sections and
+ * VFIOSAFE_BAR_REPLACE permitted that). It must stay until then.
  *
  * Return: as vfiosafe_bar_map(); -EINVAL if @address does not start a page.
  * Context: as vfiosafe_bar_map().

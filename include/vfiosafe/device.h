@@ -131,11 +131,21 @@ vfiosafe_device_from_fd(struct vfiosafe_device **dev, int device_fd,
  * @timeout_ms; then BARs are unmapped, fds closed and @dev freed, with its BAR
  * objects and views.
  *
+ * The kernel, which may be waiting for the device (event.h, RELEASE), does not wait for
+ * sections: if some have not ended after 50 ms, private memory takes the place of the
+ * BARs (their addresses stay reserved), the device fd becomes a dead one under the
+ * same number, and the sections run on over that; they end with -ENODEV. Adopted
+ * mappings are replaced if that was permitted (VFIOSAFE_BAR_REPLACE), and stay private
+ * memory; others keep the device in use until their maker unmaps them, as does an fd
+ * that it was adopted from.
+ *
  * Return: 0, @dev is freed. -EDEADLK inside a section or callback: nothing was
- * done. -EBUSY: a section (the text names its thread) or a window did not end
- * in time: the device is GONE, @dev is still valid, call again.
+ * done. -EBUSY: a section (the text names its thread), a window or another call did
+ * not end in time: the device is GONE and was given back to the kernel as said above,
+ * @dev is still valid; call again, to free its memory.
  * Context: any thread, outside of sections; no other thread may use @dev, its
- * BARs or its views after this call returned 0; blocks.
+ * BARs or its views after this call returned 0; blocks. Waits for no lock of the kernel
+ * that an unbind or a removal holds.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
 vfiosafe_device_close(struct vfiosafe_device *dev, uint32_t timeout_ms);
@@ -143,7 +153,8 @@ vfiosafe_device_close(struct vfiosafe_device *dev, uint32_t timeout_ms);
 /**
  * vfiosafe_device_fd - the VFIO device fd, for ioctls the library does not wrap
  *
- * Return: an fd owned by the library: do not close it. Do not reset the device,
+ * Return: an fd owned by the library: do not close it. It is a dead one, for which
+ * calls fail, once the device was closed. Do not reset the device,
  * change its power state or memory decode through it: such a window is
  * invisible to the guard.
  * Context: any.

@@ -6,6 +6,7 @@
 #include "sys.h"
 #include "uapi.h"
 #include "unit_driver.h"
+#include "unit_thread.h"
 
 /* No call of the kernel's gives it a meaning of its own here. */
 #define ERR EPROTO
@@ -218,6 +219,82 @@ static void closed_or_again(int rc)
 	assert_ok(close_now());
 }
 
+static struct holder holder;
+static bool held;
+
+static int open_map_hold(void)
+{
+	int rc = open_map_view();
+
+	if (rc == 0) {
+		memset(&holder, 0, sizeof(holder));
+		hold(&holder, &bench.view);
+		held = true;
+	}
+	return rc;
+}
+
+static void let_go(void)
+{
+	if (held)
+		assert_int_equal(release(&holder),
+				 vfiosafe_device_state(bench.dev) ? 0 : -ENODEV);
+	held = false;
+}
+
+/* Adopted, it is its giver's too: then only the mapping can be looked for. */
+static bool is_given_back(void)
+{
+	for (int i = 0; i < FAKE_MAPS; i++)
+		if (bench.k.map[i].len > 0 && bench.k.map[i].file)
+			return false;
+	return now->door == VFIOSAFE_DOOR_FD || !bench.fn->owner;
+}
+
+/* Over a section: what is left is memory, or the next close sees to the rest. */
+static void given_back_or_again(int rc)
+{
+	assert_int_equal(rc, -EBUSY);
+	assert_state(GONE);
+	bench.k.fail_nth = 0;
+	if (!is_given_back()) {
+		assert_int_equal(bench.k.failed_call, FAKE_DUP_ONTO);
+		assert_non_null(strstr(vfiosafe_error_text(), strerror(ERR)));
+		assert_int_equal(close_now(), -EBUSY);
+	}
+	assert_true(is_given_back());
+	let_go();
+	assert_ok(close_now());
+}
+
+static int events_now(void)
+{
+	struct vfiosafe_event events[8];
+	int rc = vfiosafe_event_read(bench.dev, events, 8, sizeof(events[0]));
+
+	return rc > 0 ? 0 : rc;
+}
+
+static int open_map_report(void)
+{
+	int rc = open_map_view();
+
+	if (now->door == VFIOSAFE_DOOR_FD)
+		return vfiosafe_mark_lost(bench.dev, "for the scenario");
+	assert_true(fake_signal(bench.fn, 3));
+	return rc;
+}
+
+/* What one read did not find is there for the next. */
+static void read_or_again(int rc)
+{
+	assert_true(rc == 0 || rc == -EAGAIN);
+	bench.k.fail_nth = 0;
+	assert_true(rc == 0 || events_now() == 0);
+	assert_state(FAULT);
+	recovered_or_not(vfiosafe_recover(bench.dev, NULL));
+}
+
 #define DOORS(what, run, prepare, check)                                                 \
 	{ what " by cdev", VFIOSAFE_DOOR_CDEV, run, prepare, check },                    \
 		{ what " by group", VFIOSAFE_DOOR_GROUP, run, prepare, check },          \
@@ -235,6 +312,8 @@ static const struct scenario scenarios[] = {
 	DOORS("reset called off", reset_now, open_map_refusing, called_off),
 	DOORS("recovery", recover_now, open_map_fault, recovered_or_not),
 	DOORS("close", close_now, open_and_map, closed_or_again),
+	DOORS("close over a section", close_now, open_map_hold, given_back_or_again),
+	DOORS("reading events", events_now, open_map_report, read_or_again),
 };
 
 static void start(const struct scenario *scenario)
@@ -258,6 +337,7 @@ static void stop(void)
 	void *state = &bench;
 
 	bench.k.fail_nth = 0;
+	let_go();
 	if (now->door == VFIOSAFE_DOOR_FD)
 		assert_ok(vsf_sys(&bench.k.sys, close, given_fd));
 	assert_ok(bench_teardown(&state));
@@ -325,8 +405,9 @@ static void every_allocation_fails_in_turn(void **state)
 	const struct scenario *scenario = *state;
 	unsigned int n = fail_each_allocation(scenario);
 
-	/* A close frees; all the rest allocates. */
-	assert_true(scenario->run == close_now ? n == 0 : n > 0);
+	/* A close frees, events have their place; all the rest allocates. */
+	assert_true(scenario->run == close_now || scenario->run == events_now ? n == 0
+									       : n > 0);
 }
 
 #define SCENARIOS (sizeof(scenarios) / sizeof(scenarios[0]))
