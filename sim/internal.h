@@ -102,6 +102,7 @@ struct vfiosafe_sim {
 	struct vfiosafe_sys sys;	 /* what programs get */
 	struct vsim_bar bar[VSIM_BARS];
 	int device_fd;
+	pid_t pid; /* whose it is: a forked child has neither its thread nor its locks */
 	int pipe[2]; /* holds pages of a BAR that goes away */
 	struct stat device_stat;
 	dev_t pipefs;

@@ -78,6 +78,7 @@ static int device_fd_open(struct vfiosafe_sim *sim)
 		return -errno;
 	close(ends[1]);
 	sim->device_fd = ends[0];
+	sim->pid = getpid();
 	if (fstat(ends[0], &sim->device_stat) < 0)
 		return -errno;
 	vsim_file_adopt(sim);

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
+
 #include "internal.h"
 
 /* A device that may be used; else NULL, and in @rc why if it is one of ours. */
@@ -33,8 +35,11 @@ static int table_open(void *ctx, const char *path, int flags)
 	return rc == -ENOSYS ? sim->host->open(sim->host->ctx, path, flags) : rc;
 }
 
+/* Not in a forked child: the lock may be held by a thread that it does not have. */
 static void reap(struct vfiosafe_sim *sim)
 {
+	if (getpid() != sim->pid)
+		return;
 	pthread_mutex_lock(&sim->lock);
 	vsim_files_reap(sim);
 	pthread_mutex_unlock(&sim->lock);

@@ -35,86 +35,39 @@ uint32_t tag(uint64_t generation)
 	return 0x5a000000u | (uint32_t)(generation & 0xffffff);
 }
 
+/* The table's context is the simulation's; there is one world. */
+static struct world *the_world;
+
 static int64_t now_ns(void *ctx)
 {
-	return ((struct world *)ctx)->now;
+	(void)ctx;
+	return the_world->now;
 }
 
 static int sleep_ns(void *ctx, int64_t ns)
 {
-	((struct world *)ctx)->now += ns > 0 ? ns : 1000;
+	(void)ctx;
+	the_world->now += ns > 0 ? ns : 1000;
 	return 0;
 }
 
 /* Nobody else runs: nobody will wake us. */
 static int futex_wait(void *ctx, const uint32_t *word, uint32_t value, int64_t deadline)
 {
-	struct world *world = ctx;
-
+	(void)ctx;
 	if (__atomic_load_n(word, __ATOMIC_SEQ_CST) != value)
 		return 0;
-	must(world, deadline != VFIOSAFE_FOREVER, "sleeps for ever");
-	if (deadline > world->now)
-		world->now = deadline;
+	must(the_world, deadline != VFIOSAFE_FOREVER, "sleeps for ever");
+	if (deadline > the_world->now)
+		the_world->now = deadline;
 	return -ETIMEDOUT;
-}
-
-/* Ours has the world as its context: the others are handed on. */
-#define UNDER(world) ((world)->under->ctx)
-static int on_ioctl(void *ctx, int fd, unsigned long request, void *arg)
-{
-	const struct world *w = ctx;
-
-	return w->under->ioctl(UNDER(w), fd, request, arg);
-}
-
-static ssize_t on_pread(void *ctx, int fd, void *buf, size_t len, uint64_t offset)
-{
-	const struct world *w = ctx;
-
-	return w->under->pread(UNDER(w), fd, buf, len, offset);
-}
-
-static ssize_t on_pwrite(void *ctx, int fd, const void *buf, size_t len, uint64_t offset)
-{
-	const struct world *w = ctx;
-
-	return w->under->pwrite(UNDER(w), fd, buf, len, offset);
-}
-
-static int on_mmap(void *ctx, void **addr, size_t len, int prot, int flags, int fd,
-		   uint64_t offset)
-{
-	const struct world *w = ctx;
-
-	return w->under->mmap(UNDER(w), addr, len, prot, flags, fd, offset);
-}
-
-static int on_munmap(void *ctx, void *addr, size_t len)
-{
-	const struct world *w = ctx;
-
-	return w->under->munmap(UNDER(w), addr, len);
-}
-
-static int on_dup_onto(void *ctx, int from, int onto)
-{
-	const struct world *w = ctx;
-
-	return w->under->dup_onto(UNDER(w), from, onto);
 }
 
 static void make_sys(struct world *world)
 {
+	the_world = world;
 	world->under = vfiosafe_sim_sys(world->sim);
 	world->sys = *world->under;
-	world->sys.ctx = world;
-	world->sys.ioctl = on_ioctl;
-	world->sys.pread = on_pread;
-	world->sys.pwrite = on_pwrite;
-	world->sys.mmap = on_mmap;
-	world->sys.munmap = on_munmap;
-	world->sys.dup_onto = on_dup_onto;
 	world->sys.now_ns = now_ns;
 	world->sys.sleep_ns = sleep_ns;
 	world->sys.futex_wait = futex_wait;

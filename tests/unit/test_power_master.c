@@ -249,7 +249,7 @@ static void a_parked_device_that_is_gone_is_left_alone(void **state)
 	(void)state;
 	assert_ok(park(DECODE));
 	/* A close that does not end: sections cannot be waited for. */
-	fake_fail(&bench.k, FAKE_MEMBARRIER, FAKE_ANY, EPERM, 1);
+	fake_fail(&bench.k, FAKE_MEMBARRIER, FAKE_ANY, EPERM, 2);
 	assert_int_equal(vfiosafe_device_close(bench.dev, 0), -EBUSY);
 	assert_state(GONE);
 	assert_refused(set(true), ENODEV, "gone");
