@@ -2,6 +2,7 @@
 /* Everything about a single access that need not be fast. */
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "access.h"
@@ -18,8 +19,8 @@ struct op {
 	uint64_t value;
 };
 
-static int check_range(const struct vfiosafe_bar *bar, uint64_t offset, unsigned int align,
-		       unsigned int width)
+int vsf_check_range(const struct vfiosafe_bar *bar, uint64_t offset, unsigned int align,
+		    uint64_t len)
 {
 	if (!bar)
 		return vsf_fail_static(EINVAL,
@@ -28,21 +29,21 @@ static int check_range(const struct vfiosafe_bar *bar, uint64_t offset, unsigned
 		return vsf_fail(EINVAL, "offset 0x%llx is not a multiple of %u: accesses are "
 					"naturally aligned",
 				(unsigned long long)offset, align);
-	if (offset >= bar->len || bar->len - offset < width)
-		return vsf_fail(ERANGE, "offset 0x%llx + %u is outside BAR %u's range of "
+	if (offset >= bar->len || bar->len - offset < len)
+		return vsf_fail(ERANGE, "offset 0x%llx + %llu is outside BAR %u's range of "
 					"0x%llx bytes",
-				(unsigned long long)offset, width, bar->index,
+				(unsigned long long)offset, (unsigned long long)len, bar->index,
 				(unsigned long long)bar->len);
 	return 0;
 }
 
-static bool is_mapped(const struct vfiosafe_bar *bar, uint64_t offset, unsigned int width)
+bool vsf_is_mapped(const struct vfiosafe_bar *bar, uint64_t offset, uint64_t len)
 {
 	for (uint32_t i = 0; i < bar->area_count; i++) {
 		const struct vfiosafe_area *area = &bar->area[i];
 
 		if (offset >= area->offset && offset - area->offset < area->len)
-			return area->len - (offset - area->offset) >= width;
+			return area->len - (offset - area->offset) >= len;
 	}
 	return false;
 }
@@ -85,30 +86,45 @@ static int fd_access(const struct vfiosafe_bar *bar, uint64_t offset, unsigned i
 	return 0;
 }
 
-static int one_access(const struct vfiosafe_bar *bar, struct op *op, unsigned int width,
-		      bool write)
+int vsf_one_access(const struct vfiosafe_bar *bar, uint64_t offset, unsigned int width,
+		   uint64_t *value, bool write)
 {
 	vsf_before_device_store();
-	if (!is_mapped(bar, op->offset, width))
-		return fd_access(bar, op->offset, width, &op->value, write);
-	mapped_access(bar->base + op->offset, width, &op->value, write);
+	if (!vsf_is_mapped(bar, offset, width))
+		return fd_access(bar, offset, width, value, write);
+	mapped_access(bar->base + offset, width, value, write);
 	return 0;
 }
 
 /*
- * The kernel refused an access that the words allow: decode is off, or the device
+ * The kernel refused an access that the words allow. EIO: decode is off, or the device
  * sleeps, behind our back.
  */
-static int kernel_refused(struct vfiosafe_bar *bar, int rc)
+static void kernel_refused(const struct vfiosafe_bar *bar, int rc,
+			   struct vsf_verdict *verdict)
 {
-	if (rc == -EIO)
-		vsf_events_collect(bar->dev); /* the kernel may know why */
-	if (rc == -EIO)
-		vsf_device_fault(bar->dev, VFIOSAFE_CAUSE_ACCESS,
-				 "the kernel refused a BAR access (EIO): memory decode is "
-				 "off or the device is in D3");
-	return vsf_fail(-rc, "the kernel refused an access to BAR %u: %s", bar->index,
-			strerror(-rc));
+	char why[sizeof(verdict->why)];
+
+	snprintf(why, sizeof(why), "the kernel refused an access to BAR %u: %s%s", bar->index,
+		 strerror(-rc),
+		 rc == -EIO ? " (memory decode is off, or the device is in D3)" : "");
+	vsf_verdict_lost(verdict, VSF_SAYS_KERNEL, VFIOSAFE_CAUSE_ACCESS, why);
+	verdict->err = -rc;
+}
+
+int vsf_end_access(struct vfiosafe_bar *bar, struct vfiosafe_section *sec, int kernel,
+		   bool odd)
+{
+	struct vsf_verdict verdict;
+
+	if (kernel == 0 && !odd)
+		return vfiosafe_end(sec);
+	verdict.err = 0;
+	if (kernel < 0)
+		kernel_refused(bar, kernel, &verdict);
+	else
+		vsf_classify(bar->dev, bar, &verdict);
+	return vsf_end_judged(bar->dev, sec, &verdict);
 }
 
 /* @count accesses of @width, in order, in one section. The range was checked. */
@@ -116,25 +132,18 @@ static int access_in_section(const struct vfiosafe_view *view, struct op *ops,
 			     unsigned int count, unsigned int width, bool write)
 {
 	struct vfiosafe_bar *bar = vsf_view_load(view, bar);
-	struct vfiosafe_device *dev;
 	struct vfiosafe_section sec;
+	bool odd = false;
 	int kernel = 0;
 	int rc = vsf_begin_access(view, &sec);
 
 	if (rc < 0)
 		return rc;
-	for (unsigned int i = 0; i < count && kernel == 0; i++)
-		kernel = one_access(bar, &ops[i], width, write);
-	if (kernel == 0)
-		return vfiosafe_end(&sec);
-	/* With the section still open: from here on a close waits for this call. */
-	dev = bar->dev;
-	vsf_count_inside(dev, 1);
-	rc = vfiosafe_end(&sec);
-	if (rc == 0)
-		rc = kernel_refused(bar, kernel);
-	vsf_count_inside(dev, -1);
-	return rc;
+	for (unsigned int i = 0; i < count && kernel == 0; i++) {
+		kernel = vsf_one_access(bar, ops[i].offset, width, &ops[i].value, write);
+		odd |= !write && vsf_is_odd(bar->dev, ops[i].value, width);
+	}
+	return vsf_end_access(bar, &sec, kernel, odd);
 }
 
 static void deliver(void *to, unsigned int width, uint64_t value)
@@ -155,15 +164,45 @@ static void deliver(void *to, unsigned int width, uint64_t value)
 	}
 }
 
-int vsf_access_late(const uint64_t **slot, uint64_t raw, void *value, unsigned int width,
-		    struct vsf_pair pair)
+static int end_late(const uint64_t **slot, const struct vsf_pair *pair, int rc)
 {
-	int rc = vsf_pair_judge(vsf_self, &pair, VSF_AFTER);
-	struct vfiosafe_device *held = vsf_fault_hold(&pair, rc);
+	struct vfiosafe_device *held = vsf_fault_hold(pair, rc);
 
 	vsf_slot_clear(slot);
 	vsf_fault_noticed(held);
-	if (rc == 0 && value)
+	return rc;
+}
+
+int vsf_write_late(const uint64_t **slot, struct vsf_pair pair)
+{
+	return end_late(slot, &pair, vsf_pair_judge(vsf_self, &pair, VSF_AFTER));
+}
+
+/* The slot becomes that of a section: asking takes long, and may do much. */
+static int ask_late(struct vfiosafe_bar *bar, const uint64_t **slot,
+		    const struct vsf_pair *pair)
+{
+	struct vfiosafe_section sec = { .device_value = pair->device_value,
+					.gate_value = pair->gate_value,
+					.device_word = pair->device_word,
+					.gate_word = pair->gate_word,
+					.slot = slot };
+
+	vsf_top = slot + 1;
+	return vsf_end_access(bar, &sec, 0, true);
+}
+
+int vsf_read_late(const struct vfiosafe_view *view, uint64_t raw, void *value,
+		  unsigned int width, const uint64_t **slot, struct vsf_pair pair)
+{
+	struct vfiosafe_bar *bar = vsf_view_load(view, bar);
+	int rc = vsf_pair_judge(vsf_self, &pair, VSF_AFTER);
+
+	if (rc == 0 && vsf_is_odd(bar->dev, raw, width))
+		rc = ask_late(bar, slot, &pair);
+	else
+		rc = end_late(slot, &pair, rc);
+	if (rc == 0)
 		deliver(value, width, raw);
 	return rc;
 }
@@ -172,7 +211,7 @@ int vsf_read_slow(const struct vfiosafe_view *view, uint64_t offset, void *value
 		  unsigned int width)
 {
 	struct op op = { .offset = offset };
-	int rc = check_range(vsf_view_load(view, bar), offset, width, width);
+	int rc = vsf_check_range(vsf_view_load(view, bar), offset, width, width);
 
 	if (rc == 0)
 		rc = access_in_section(view, &op, 1, width, false);
@@ -185,7 +224,7 @@ int vsf_write_slow(const struct vfiosafe_view *view, uint64_t offset, uint64_t v
 		   unsigned int width)
 {
 	struct op op = { .offset = offset, .value = value };
-	int rc = check_range(vsf_view_load(view, bar), offset, width, width);
+	int rc = vsf_check_range(vsf_view_load(view, bar), offset, width, width);
 
 	return rc < 0 ? rc : access_in_section(view, &op, 1, width, true);
 }
@@ -194,7 +233,7 @@ VFIOSAFE_API int vfiosafe_read64_lo_hi(const struct vfiosafe_view *view, uint64_
 				       uint64_t *value)
 {
 	struct op ops[2] = { { .offset = offset }, { .offset = offset + 4 } };
-	int rc = check_range(vsf_view_load(view, bar), offset, 4, 8);
+	int rc = vsf_check_range(vsf_view_load(view, bar), offset, 4, 8);
 
 	if (rc == 0)
 		rc = access_in_section(view, ops, 2, 4, false);
@@ -205,7 +244,7 @@ VFIOSAFE_API int vfiosafe_read64_lo_hi(const struct vfiosafe_view *view, uint64_
 
 static int write_halves(const struct vfiosafe_view *view, uint64_t offset, struct op *ops)
 {
-	int rc = check_range(vsf_view_load(view, bar), offset, 4, 8);
+	int rc = vsf_check_range(vsf_view_load(view, bar), offset, 4, 8);
 
 	return rc < 0 ? rc : access_in_section(view, ops, 2, 4, true);
 }

@@ -19,10 +19,31 @@ int vsf_write_slow(const struct vfiosafe_view *view, uint64_t offset, uint64_t v
 		   unsigned int width) __attribute__((cold));
 
 /*
- * The second look of a fast access failed: decides with the slot still set, clears
- * it, and delivers @raw to @value (NULL for a write) if it is good after all.
+ * The second look of a fast access failed: decides with the slot still set, and clears
+ * it. That of a read, or what it got is all-ones: asks the device too, and delivers
+ * @raw if it is good after all.
  */
-int vsf_access_late(const uint64_t **slot, uint64_t raw, void *value, unsigned int width,
-		    struct vsf_pair pair) __attribute__((cold));
+int vsf_write_late(const uint64_t **slot, struct vsf_pair pair) __attribute__((cold));
+int vsf_read_late(const struct vfiosafe_view *view, uint64_t raw, void *value,
+		  unsigned int width, const uint64_t **slot, struct vsf_pair pair)
+	__attribute__((cold));
+
+/* Of accesses of @len bytes at @offset. 0, or -errno with a text. */
+int vsf_check_range(const struct vfiosafe_bar *bar, uint64_t offset, unsigned int align,
+		    uint64_t len);
+
+/* Is all of it mapped? */
+bool vsf_is_mapped(const struct vfiosafe_bar *bar, uint64_t offset, uint64_t len);
+
+/* One access, through the kernel where nothing is mapped. The range was checked. */
+int vsf_one_access(const struct vfiosafe_bar *bar, uint64_t offset, unsigned int width,
+		   uint64_t *value, bool write);
+
+/*
+ * Ends a section of such accesses: with an error if the kernel refused one (@kernel),
+ * after the device was asked if a value that was read is odd.
+ */
+int vsf_end_access(struct vfiosafe_bar *bar, struct vfiosafe_section *sec, int kernel,
+		   bool odd);
 
 #endif

@@ -48,4 +48,37 @@ static inline bool vsf_word_is(const uint64_t *word, uint64_t value)
 #endif
 }
 
+/*
+ * One load of a register, of exactly that width, as the bus has it (little-endian).
+ * On x86 base and offset are added by the load itself: of a volatile access gcc
+ * makes an addition and a load.
+ */
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+#define VSF_DEFINE_LOAD(bits, mov, to)                                                   \
+	static inline uint##bits##_t vsf_load##bits(const volatile void *base,           \
+						    uint64_t offset)                     \
+	{                                                                                \
+		uint##bits##_t value;                                                    \
+                                                                                         \
+		__asm__ volatile(mov " (%1,%2), %" to "0"                                \
+				 : "=r"(value)                                           \
+				 : "r"(base), "r"(offset)                                \
+				 : "memory");                                            \
+		return value;                                                            \
+	}
+#else
+#define VSF_DEFINE_LOAD(bits, mov, to)                                                   \
+	static inline uint##bits##_t vsf_load##bits(const volatile void *base,           \
+						    uint64_t offset)                     \
+	{                                                                                \
+		return *(const volatile uint##bits##_t *)((const volatile uint8_t *)base + \
+							  offset);                       \
+	}
+#endif
+VSF_DEFINE_LOAD(8, "movzbl", "k")
+VSF_DEFINE_LOAD(16, "movzwl", "k")
+VSF_DEFINE_LOAD(32, "movl", "k")
+VSF_DEFINE_LOAD(64, "movq", "q")
+#undef VSF_DEFINE_LOAD
+
 #endif

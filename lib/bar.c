@@ -315,6 +315,12 @@ VFIOSAFE_API int vfiosafe_bar_unmap(struct vfiosafe_bar *bar, uint32_t timeout_m
 	rc = vsf_exclusive_begin(&run, dev, timeout_ms);
 	if (rc < 0)
 		return rc;
+	/* Nobody asks it of a device that is gone. */
+	if (run && dev->sentinel.bar == bar) {
+		vsf_exclusive_end(run);
+		return vsf_fail(EBUSY, "the sentinel lies in this range: "
+				       "vfiosafe_set_sentinel(dev, NULL) first");
+	}
 	/* A close on another thread may be going through the list. */
 	pthread_mutex_lock(&dev->map_lock);
 	unlink_bar(bar);

@@ -10,6 +10,7 @@
 
 #include "event.h"
 #include "generation.h"
+#include "probe.h"
 #include "sys.h"
 
 #define VSF_BARS 6
@@ -82,6 +83,8 @@ struct vfiosafe_device {
 
 	/* Written by who leads the window or holds `configuring`, and at open. */
 	uint16_t command; /* COMMAND as it has to be after a reset */
+	struct vsf_probe probe;
+	struct vsf_sentinel sentinel;
 
 	/*
 	 * Guards what follows. Held for a few instructions: never across a
@@ -102,6 +105,7 @@ struct vfiosafe_device {
 	uint64_t ones_len;
 	bool lost_mark;		   /* state was lost while a window was open */
 	bool callback_runs;	   /* vfiosafe_window_pass() may let threads in */
+	bool ready_runs;	   /* it is the ready callback */
 	char why[128];		   /* cause in words */
 };
 
@@ -148,6 +152,15 @@ void vsf_count_inside(struct vfiosafe_device *dev, int by);
 /* State was lost: into FAULT, or, in a window, a mark that its end meets. */
 void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 		      const char *why);
+
+/*
+ * The same in two: the word or the mark, with a section open that no reset overtakes;
+ * and, if that returned true, what else is to be done, when the section has ended.
+ */
+bool vsf_device_mark(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
+		     const char *why);
+void vsf_device_lost(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
+		     const char *why);
 
 /* bar.c: maps one part of a BAR at its place; again after it was replaced. */
 int vsf_bar_map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area);

@@ -60,10 +60,11 @@ static void pass_leave(struct vsf_thread *self, struct pass before)
 	self->pass_value = before.value;
 }
 
-static void set_callback_runs(struct vfiosafe_device *dev, bool runs)
+static void set_callback_runs(struct vfiosafe_device *dev, bool runs, enum vsf_callback which)
 {
 	pthread_mutex_lock(&dev->lock);
 	dev->callback_runs = runs;
+	dev->ready_runs = runs && which == VSF_READY;
 	pthread_mutex_unlock(&dev->lock);
 }
 
@@ -94,9 +95,9 @@ int vsf_callback(struct vfiosafe_device *dev, enum vsf_callback which, int64_t d
 		return rc;
 	depth = vsf_depth();
 	before = pass_enter(self, dev, vsf_device_word(dev));
-	set_callback_runs(dev, true);
+	set_callback_runs(dev, true, which);
 	rc = call(dev, which);
-	set_callback_runs(dev, false);
+	set_callback_runs(dev, false, which);
 	pass_leave(self, before);
 	if (vsf_depth() != depth)
 		return vsf_fail(EINVAL, "a callback returned inside a section that it began");

@@ -58,6 +58,12 @@ void vsf_events_disarm(struct vfiosafe_device *dev);
  */
 void vsf_events_collect(struct vfiosafe_device *dev);
 
+/* Inside a section too: was an error reported that no state has followed yet? */
+bool vsf_events_reported(struct vfiosafe_device *dev);
+#define VSF_EVENTS_AER_WHY                                                               \
+	"the kernel reported a PCIe error (AER) of the device, or of another one below " \
+	"the same port"
+
 /*
  * At the end of a window. The link reset that follows a fatal error takes COMMAND away
  * at some time after the report: it may have come after our reset.

@@ -180,20 +180,23 @@ static void take_signals(struct vfiosafe_device *dev, bool *asked)
 	pthread_mutex_unlock(&events->lock);
 }
 
-void vsf_events_collect(struct vfiosafe_device *dev)
+bool vsf_events_reported(struct vfiosafe_device *dev)
 {
 	bool asked = false;
 
-	if (vsf_depth() > 0 || vsf_words_forked(dev->words))
-		return;
 	take_signals(dev, &asked);
 	/* Whoever sleeps in a wait looks again. */
 	if (asked)
 		vsf_words_ring(dev->words, dev->sys);
-	if (__atomic_load_n(&dev->events.aer, __ATOMIC_ACQUIRE))
-		vsf_device_fault(dev, VFIOSAFE_CAUSE_AER,
-				 "the kernel reported a PCIe error (AER) of the device, or of "
-				 "another one below the same port");
+	return __atomic_load_n(&dev->events.aer, __ATOMIC_ACQUIRE);
+}
+
+void vsf_events_collect(struct vfiosafe_device *dev)
+{
+	if (vsf_depth() > 0 || vsf_words_forked(dev->words))
+		return;
+	if (vsf_events_reported(dev))
+		vsf_device_fault(dev, VFIOSAFE_CAUSE_AER, VSF_EVENTS_AER_WHY);
 }
 
 void vsf_events_look_again(const struct vsf_run *run)

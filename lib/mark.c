@@ -21,15 +21,15 @@ static bool is_over(struct vfiosafe_device *dev, enum vfiosafe_cause cause)
 		vsf_gate_state(dev) != VFIOSAFE_FAULT);
 }
 
-void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
-		      const char *why)
+bool vsf_device_mark(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
+		     const char *why)
 {
 	bool faulted = false;
 
 	pthread_mutex_lock(&dev->lock);
 	if (is_over(dev, cause)) {
 		pthread_mutex_unlock(&dev->lock);
-		return;
+		return false;
 	}
 	switch (vsf_device_state(dev)) {
 	case VFIOSAFE_LIVE:
@@ -50,13 +50,17 @@ void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 	case VFIOSAFE_FAULT:
 	case VFIOSAFE_GONE:
 		pthread_mutex_unlock(&dev->lock);
-		return;
+		return false;
 	}
 	__atomic_store_n(&dev->cause, cause, __ATOMIC_RELAXED);
 	snprintf(dev->why, sizeof(dev->why), "%s", why);
 	pthread_mutex_unlock(&dev->lock);
-	if (!faulted)
-		return;
+	return faulted;
+}
+
+void vsf_device_lost(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
+		     const char *why)
+{
 	vsf_event_put(dev, VFIOSAFE_EVENT_FAULT, 0, cause, 1);
 	vsf_log(VFIOSAFE_LOG_ERROR, "%s: FAULT: %s", dev->address, why);
 	vsf_callback_lost(dev, cause);
@@ -65,6 +69,13 @@ void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 	/* Under the lock: after it, a close may free the device. */
 	vsf_words_ring(dev->words, dev->sys);
 	pthread_mutex_unlock(&dev->lock);
+}
+
+void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
+		      const char *why)
+{
+	if (vsf_device_mark(dev, cause, why))
+		vsf_device_lost(dev, cause, why);
 }
 
 VFIOSAFE_API int vfiosafe_mark_lost(struct vfiosafe_device *dev, const char *why)

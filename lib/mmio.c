@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The fast path of single accesses: two cached loads and compares before, two
- * after, one store in, one out. Everything else is access.c.
+ * after, one store in, one out; and is what was read all-ones? Everything else is
+ * access.c.
  */
 #include <endian.h>
 #include <stddef.h>
@@ -50,10 +51,10 @@ fast_open(const uint64_t **slot, const struct vfiosafe_view *view, uint64_t offs
                                                                                          \
 		if (vsf_unlikely(!fast_open(slot, view, offset, bits / 8, &pair)))       \
 			return vsf_read_slow(view, offset, value, bits / 8);             \
-		got = le##bits##toh(REGISTER(bits));                                     \
+		got = le##bits##toh(vsf_load##bits(vsf_view_load(view, base), offset));  \
 		vsf_after_device_load();                                                 \
-		if (vsf_unlikely(!vsf_pair_holds(&pair)))                                \
-			return vsf_access_late(slot, got, value, bits / 8, pair);        \
+		if (vsf_unlikely(got == UINT##bits##_MAX || !vsf_pair_holds(&pair)))     \
+			return vsf_read_late(view, got, value, bits / 8, slot, pair);    \
 		vsf_slot_clear(slot);                                                    \
 		*value = got;                                                            \
 		return 0;                                                                \
@@ -72,7 +73,7 @@ fast_open(const uint64_t **slot, const struct vfiosafe_view *view, uint64_t offs
 		REGISTER(bits) = htole##bits(value);                                     \
 		vsf_after_device_store();                                                \
 		if (vsf_unlikely(!vsf_pair_holds(&pair)))                                \
-			return vsf_access_late(slot, 0, NULL, bits / 8, pair);           \
+			return vsf_write_late(slot, pair);                               \
 		vsf_slot_clear(slot);                                                    \
 		return 0;                                                                \
 	}

@@ -60,7 +60,7 @@ static int learn(struct vfiosafe_device *dev)
 	if (rc < 0)
 		return vsf_fail(-rc, "cannot read the capabilities of %s: %s", dev->address,
 				strerror(-rc));
-	return 0;
+	return vsf_probe_learn(dev);
 }
 
 /* Makes the handle around @fd. On failure, @fd is still the caller's. */

@@ -73,14 +73,13 @@ int vsf_pair_judge(const struct vsf_thread *self, const struct vsf_pair *pair,
 
 struct vfiosafe_device *vsf_fault_hold(const struct vsf_pair *pair, int rc)
 {
-	const struct vsf_words *words;
+	struct vfiosafe_device *dev;
 
 	if (rc != -EIO)
 		return NULL;
-	words = (const struct vsf_words *)((uintptr_t)pair->device_word -
-					   offsetof(struct vsf_words, device));
-	vsf_count_inside(words->dev, 1);
-	return words->dev;
+	dev = vsf_words_of(pair->device_word)->dev;
+	vsf_count_inside(dev, 1);
+	return dev;
 }
 
 void vsf_fault_noticed(struct vfiosafe_device *held)
@@ -184,6 +183,16 @@ static bool is_open_here(const struct vfiosafe_section *sec)
 {
 	return vsf_self && sec->slot >= vsf_self->slot && sec->slot < vsf_top &&
 	       __atomic_load_n(sec->slot, __ATOMIC_RELAXED) == sec->device_word;
+}
+
+int vsf_section_look(const struct vfiosafe_section *sec)
+{
+	struct vsf_pair pair = section_pair(sec);
+
+	if (!is_open_here(sec))
+		return vsf_fail_static(EINVAL, "this section is not open on this thread");
+	vsf_after_device_load();
+	return vsf_pair_holds(&pair) ? 0 : vsf_pair_judge(vsf_self, &pair, VSF_AFTER);
 }
 
 /* Sections that do not end in the order in which they began. */

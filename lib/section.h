@@ -5,8 +5,11 @@
 
 #include <vfiosafe/section.h>
 
+#include <stddef.h>
+
 #include "arch.h"
 #include "epoch.h"
+#include "generation.h"
 
 #define vsf_unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -26,6 +29,12 @@ static inline bool vsf_pair_holds(const struct vsf_pair *pair)
 {
 	return vsf_word_is(pair->device_word, pair->device_value) &&
 	       vsf_word_is(pair->gate_word, pair->gate_value);
+}
+
+static inline const struct vsf_words *vsf_words_of(const uint64_t *device_word)
+{
+	return (const struct vsf_words *)((uintptr_t)device_word -
+					  offsetof(struct vsf_words, device));
 }
 
 enum vsf_look {
@@ -52,6 +61,8 @@ int vsf_pair_judge(const struct vsf_thread *self, const struct vsf_pair *pair,
 struct vfiosafe_device *vsf_fault_hold(const struct vsf_pair *pair, int rc);
 void vsf_fault_noticed(struct vfiosafe_device *held);
 
+/* What an open section would meet at its end; -EINVAL if it is not open here. */
+int vsf_section_look(const struct vfiosafe_section *sec);
 
 /* A section of one access: there is room for it when all others are open. */
 int vsf_begin_access(const struct vfiosafe_view *view, struct vfiosafe_section *sec);

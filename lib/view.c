@@ -35,7 +35,7 @@ int vsf_device_view(struct vfiosafe_device *dev, struct vfiosafe_view *view)
 
 VFIOSAFE_API int vfiosafe_bar_view(struct vfiosafe_bar *bar, struct vfiosafe_view *view)
 {
-	bool fast = bar->whole && bar->len % 8 == 0;
+	bool fast = bar->whole && bar->len % 8 == 0 && vsf_may_be_fast(bar->dev);
 	struct vfiosafe_view now;
 	int rc = vsf_device_view(bar->dev, &now);
 

@@ -332,5 +332,8 @@ int vsf_run_finish(struct vsf_run *run)
 						  : "the reinit callback of %s failed (%d)",
 				     address, rc);
 	vsf_events_look_again(run);
+	if (vsf_sentinel_after_reinit(run->dev) < 0)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY, "%s",
+				     vfiosafe_error_text());
 	return enter_live(run);
 }

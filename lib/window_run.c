@@ -262,6 +262,8 @@ VFIOSAFE_API const char *vfiosafe_cause_name(enum vfiosafe_cause cause)
 		[VFIOSAFE_CAUSE_FAULT] = "SIGBUS in a BAR",
 		[VFIOSAFE_CAUSE_AER] = "a PCIe error (AER)",
 		[VFIOSAFE_CAUSE_POWER] = "a change of power or decode",
+		[VFIOSAFE_CAUSE_DEAD] = "the device does not answer",
+		[VFIOSAFE_CAUSE_SENTINEL] = "reset behind the library: the sentinel is lost",
 	};
 
 	return cause < sizeof(names) / sizeof(names[0]) ? names[cause] : "unknown";

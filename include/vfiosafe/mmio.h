@@ -5,7 +5,8 @@
  * A read delivers a value only if the device stayed in the view's generation
  * for the whole access; else it returns an error and leaves @value untouched.
  * A write that returns 0 was issued in the view's generation (it is posted: it
- * need not have arrived). All-ones is a value like any other.
+ * need not have arrived). All-ones is a value like any other, but the device is asked
+ * whether it is there before it is delivered (probe.h): -EIO if not.
  *
  * Registers are little-endian. Each call is one access of exactly that width;
  * a 64-bit access is never split: where the bus cannot do it, or the device

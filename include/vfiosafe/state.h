@@ -45,6 +45,8 @@ enum vfiosafe_cause {
 	VFIOSAFE_CAUSE_FAULT,	    /* SIGBUS in a mapped BAR */
 	VFIOSAFE_CAUSE_AER,	    /* a PCIe error that the kernel reported */
 	VFIOSAFE_CAUSE_POWER,	    /* power.h; of windows only, never of FAULT */
+	VFIOSAFE_CAUSE_DEAD,	    /* does not answer, decode off, or asleep (probe.h) */
+	VFIOSAFE_CAUSE_SENTINEL,    /* reset behind the library, says the sentinel */
 };
 
 #define VFIOSAFE_FOREVER INT64_MAX

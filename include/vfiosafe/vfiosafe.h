@@ -47,6 +47,7 @@
 #include <vfiosafe/mmio.h>
 #include <vfiosafe/plan.h>
 #include <vfiosafe/power.h>
+#include <vfiosafe/probe.h>
 #include <vfiosafe/region.h>
 #include <vfiosafe/section.h>
 #include <vfiosafe/state.h>
