@@ -37,6 +37,7 @@
 #include <vfiosafe/api.h>
 #include <vfiosafe/bar.h>
 #include <vfiosafe/config.h>
+#include <vfiosafe/copy.h>
 #include <vfiosafe/device.h>
 #include <vfiosafe/dma.h>
 #include <vfiosafe/driver.h>
@@ -46,6 +47,7 @@
 #include <vfiosafe/log.h>
 #include <vfiosafe/mmio.h>
 #include <vfiosafe/plan.h>
+#include <vfiosafe/poll.h>
 #include <vfiosafe/power.h>
 #include <vfiosafe/probe.h>
 #include <vfiosafe/region.h>
