@@ -274,14 +274,16 @@ static int (*beside_fn)(void);
 
 static void start_beside(struct fake *fake, enum fake_call call, uint64_t key)
 {
+	int (*fn)(void);
 	unsigned int before;
 
 	(void)fake;
-	if (!beside_fn || call != FAKE_PWRITE || key != FAKE_CONFIG + 4)
+	if (call != FAKE_PWRITE || key != FAKE_CONFIG + 4 || !beside_fn)
 		return;
 	before = times_called(FAKE_FUTEX_WAIT);
-	run_beside(&beside, beside_fn);
+	fn = beside_fn;
 	beside_fn = NULL;
+	run_beside(&beside, fn);
 	until(times_called(FAKE_FUTEX_WAIT) > before);
 }
 
