@@ -42,14 +42,18 @@ void vsf_set_parked(struct vfiosafe_device *dev, enum vsf_park park)
 
 int vsf_low_power(const struct vsf_run *run, uint32_t which)
 {
-	struct {
+	struct vfio_device_low_power_entry_with_wakeup wakeup = {
+		.wakeup_eventfd = run->dev->wakeup_fd,
+	};
+	/* clang takes no struct in which something follows a flexible array */
+	union {
 		struct vfio_device_feature head;
-		struct vfio_device_low_power_entry_with_wakeup wakeup;
+		uint8_t room[sizeof(struct vfio_device_feature) + sizeof(wakeup)];
 	} arg = {
 		.head = { .argsz = sizeof(arg.head), .flags = VFIO_DEVICE_FEATURE_SET | which },
-		.wakeup.wakeup_eventfd = run->dev->wakeup_fd,
 	};
 
+	memcpy(arg.head.data, &wakeup, sizeof(wakeup));
 	if (which == VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP)
 		arg.head.argsz = sizeof(arg);
 	return vsf_sys(run->dev->sys, ioctl, run->dev->fd, VFIO_DEVICE_FEATURE, &arg);

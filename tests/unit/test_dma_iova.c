@@ -145,10 +145,17 @@ static void ranges_that_do_not_ascend_make_no_sense(void **state)
 	assert_int_equal(space.count, 2);
 }
 
-/* An answer to VFIO_IOMMU_GET_INFO with one capability, as a test wants it. */
+/*
+ * An answer to VFIO_IOMMU_GET_INFO with one capability, as a test wants it. The kernel's
+ * struct of that has a flexible array, after which clang lets nothing follow.
+ */
 struct answer {
 	struct vfio_iommu_type1_info info;
-	struct vfio_iommu_type1_info_cap_iova_range cap;
+	struct {
+		struct vfio_info_cap_header header;
+		uint32_t nr_iovas;
+		uint32_t reserved;
+	} cap;
 	struct vfio_iova_range range[2];
 };
 
