@@ -73,9 +73,16 @@ void rig_open(struct rig *rig, const struct rig_opts *opts)
 	rig->sys = vfiosafe_sim_sys(rig->sim);
 	dev_opts.sys = opts->sys ? opts->sys : rig->sys;
 	dev_opts.recover_on_wait = opts->recover_on_wait;
-	assert_int_equal(vfiosafe_device_from_fd(
-				 &rig->dev, vfiosafe_sim_device_fd(rig->sim), &dev_opts),
-			 0);
+	if (opts->by_address)
+		assert_int_equal(vfiosafe_device_open(&rig->dev,
+						      vfiosafe_sim_address(rig->sim),
+						      &dev_opts),
+				 0);
+	else
+		assert_int_equal(vfiosafe_device_from_fd(&rig->dev,
+							 vfiosafe_sim_device_fd(rig->sim),
+							 &dev_opts),
+				 0);
 	if (opts->no_bar)
 		return;
 	assert_int_equal(vfiosafe_bar_map(&rig->bar, rig->dev, 0, 0, 0, 0), 0);

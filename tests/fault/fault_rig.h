@@ -53,6 +53,7 @@ struct rig_opts {
 	bool recover_on_wait;
 	const struct vfiosafe_sys *sys; /* NULL: the simulation's */
 	bool no_bar;			/* the test maps what it needs */
+	bool by_address;		/* opened by the library, not adopted */
 };
 
 void rig_open(struct rig *rig, const struct rig_opts *opts);
