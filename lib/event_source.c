@@ -217,7 +217,8 @@ void vsf_events_look_again(const struct vsf_run *run)
 
 int vsf_events_refuse(const struct vfiosafe_device *dev)
 {
-	if (!__atomic_load_n(&dev->events.release, __ATOMIC_ACQUIRE))
+	if (!__atomic_load_n(&dev->events.release, __ATOMIC_ACQUIRE) ||
+	    vsf_device_state(dev) == VFIOSAFE_GONE)
 		return 0;
 	return vsf_fail(EBUSY, "%s: a release request is pending (the kernel wants the device "
 			       "back): close the device",

@@ -4,10 +4,11 @@
 
 #include "world.h"
 
-/* Decode was taken away: this may be who finds out, or whom the closed gate keeps out. */
+/* Something is wrong: this may be who finds out, or whom the closed gate keeps out. */
 static bool as_expected(const struct world *world, int rc, int want)
 {
-	return rc == want || (rc == -EIO && world->decode_taken);
+	return rc == want ||
+	       (rc == -EIO && (world->decode_taken || world->suspect || world->blind));
 }
 
 static void renew(struct worker *w)
@@ -94,7 +95,7 @@ static void end(struct worker *w)
 	must(world,
 	     (world->rc ==
 	      0) == (same && (state == VFIOSAFE_LIVE || state == VFIOSAFE_QUIESCE)) ||
-		     (world->rc == -EIO && world->decode_taken),
+		     (world->rc == -EIO && (world->decode_taken || world->suspect)),
 	     "a section of generation %llu ends so in %s",
 	     (unsigned long long)open->generation, vfiosafe_state_name(state));
 	if (world->rc < 0)

@@ -61,7 +61,7 @@ static void bus_master(struct worker *w)
 	/* A parked device keeps it in mind. */
 	must(world,
 	     world->rc == want || (world->rc == 0 && want == -EAGAIN) ||
-		     (world->rc == -EIO && world->decode_taken),
+		     (world->rc == -EIO && (world->decode_taken || world->suspect)),
 	     "set_bus_master should return %d", want);
 }
 
@@ -72,7 +72,9 @@ static void config(struct worker *w)
 	uint16_t value;
 
 	world->rc = vfiosafe_config_read16(world->dev, PCI_VENDOR_ID, &value);
-	must(world, world->rc == want || (world->rc == -EIO && world->decode_taken),
+	must(world,
+	     world->rc == want ||
+		     (world->rc == -EIO && (world->decode_taken || world->suspect)),
 	     "config_read16 should return %d", want);
 	must(world, world->rc < 0 || value == 0x1af4, "vendor 0x%x", value);
 }
@@ -151,7 +153,7 @@ static void close_device(struct worker *w)
 	for (int i = 0; i < WORKERS; i++)
 		if (world->worker[i].win)
 			return;
-	if (w->depth > 0 || (!world->closing && !one_in(world, 60)))
+	if (w->depth > 0 || (!world->closing && !world->released && !one_in(world, 60)))
 		return;
 	world->rc = vfiosafe_device_close(world->dev, ms);
 	end_call(world, began, ms * INT64_C(1000000));

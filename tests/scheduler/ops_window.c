@@ -30,7 +30,7 @@ static void ended(struct world *world, int rc)
 	world->timeouts += rc == -ETIMEDOUT;
 	must(world,
 	     rc == 0 || rc == -ETIMEDOUT || rc == -ECANCELED || rc == -EOPNOTSUPP ||
-		     rc == -EIO || rc == -ENODEV,
+		     (rc == -EBUSY && world->released) || rc == -EIO || rc == -ENODEV,
 	     "no window ends like this");
 	must(world, rc != 0 || state == VFIOSAFE_LIVE || state == VFIOSAFE_GONE,
 	     "returned 0 in %s (C5)", vfiosafe_state_name(state));
@@ -69,7 +69,10 @@ static void win_begin(struct worker *w)
 	w->force = opts.policy == VFIOSAFE_POLICY_FORCE;
 	world->rc = vfiosafe_window_begin(&w->win, world->dev, &opts);
 	w->step = -EAGAIN;
-	must(world, world->rc == 0 || world->rc == -ENODEV, "begin fails");
+	must(world,
+	     world->rc == 0 || world->rc == -ENODEV ||
+		     (world->rc == -EBUSY && world->released),
+	     "begin fails");
 }
 
 static void win_over(struct worker *w)
@@ -134,7 +137,10 @@ static void wait_live(struct worker *w)
 	if (w->depth > 0)
 		return;
 	world->rc = vfiosafe_wait(world->dev, world->now + ms);
-	must(world, world->rc == (want == -EAGAIN ? -ETIMEDOUT : want),
+	must(world,
+	     world->rc == (want == -EAGAIN ? -ETIMEDOUT : want) ||
+		     (world->rc == -EIO && (world->decode_taken || world->suspect)) ||
+		     (world->rc == -EBUSY && world->released),
 	     "wait should return %d", want);
 	end_call(world, began, ms);
 }

@@ -14,8 +14,8 @@
 
 #include "world.h"
 
-static const struct op *const rooms[] = { access_ops, window_ops, away_ops };
-static const unsigned int room_weight[] = { 64, 28, 8 };
+static const struct op *const rooms[] = { access_ops, window_ops, away_ops, watch_ops };
+static const unsigned int room_weight[] = { 56, 24, 8, 12 };
 
 static const struct op *pick_op(struct world *world)
 {
@@ -108,10 +108,11 @@ int main(int argc, char **argv)
 	for (; world.steps < steps; world.steps++)
 		one_step(&world);
 	printf("no violation; %llu windows, %llu timed out, %llu parked, %llu faults, "
-	       "generation %llu\n",
+	       "%llu losses noticed by a probe, %llu events, %llu devices\n",
 	       (unsigned long long)world.windows, (unsigned long long)world.timeouts,
 	       (unsigned long long)world.parks, (unsigned long long)world.faults,
-	       (unsigned long long)world.generation);
+	       (unsigned long long)world.noticed, (unsigned long long)world.events,
+	       (unsigned long long)world.devices);
 	world_close(&world);
 	return 0;
 }

@@ -127,8 +127,10 @@ static int program(struct world *world)
 				      tag(generation));
 	vfiosafe_sim_counts(world->sim, &counts);
 	world->tag_of[generation % KEPT] = counts.resets;
-	if (rc == 0)
+	if (rc == 0) {
 		world->programmed = generation;
+		world->blind = false; /* whatever was before */
+	}
 	return rc;
 }
 
@@ -141,6 +143,22 @@ static int reinit(struct vfiosafe_device *dev, void *ctx)
 	     "reinit outside of REINIT");
 	rc = program(world);
 	return rc < 0 ? rc : chance(world, 20);
+}
+
+/* In every other world: memory of the device that a reset clears. */
+static void set_sentinel(struct world *world)
+{
+	const struct vfiosafe_sentinel sentinel = { .size = sizeof(sentinel),
+						    .bar = world->bar,
+						    .offset = 0x100,
+						    .width = 4,
+						    .mask = UINT32_MAX,
+						    .writable = true };
+
+	world->sentinel = one_in(world, 2);
+	if (world->sentinel)
+		must(world, vfiosafe_set_sentinel(world->dev, &sentinel) == 0,
+		     "no sentinel");
 }
 
 static void open_device(struct world *world)
@@ -157,8 +175,8 @@ static void open_device(struct world *world)
 	struct vfiosafe_sim_counts counts;
 
 	must(world,
-	     vfiosafe_device_from_fd(&world->dev, vfiosafe_sim_device_fd(world->sim),
-				     &opts) == 0,
+	     vfiosafe_device_open(&world->dev, vfiosafe_sim_address(world->sim), &opts) ==
+		     0,
 	     "cannot open");
 	must(world, vfiosafe_bar_map(&world->bar, world->dev, 0, 0, 0, 0) == 0,
 	     "cannot map");
@@ -169,6 +187,9 @@ static void open_device(struct world *world)
 	vfiosafe_sim_counts(world->sim, &counts);
 	world->resets = counts.resets;
 	world->blind = world->closing = world->decode_taken = false;
+	world->suspect = world->released = false;
+	world->devices++;
+	set_sentinel(world);
 	world->second = NULL;
 }
 

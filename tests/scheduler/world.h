@@ -71,13 +71,17 @@ struct world {
 	uint64_t resets;     /* the device's, at the last look */
 	uint64_t losses;     /* occasions at which state may have been lost */
 	bool blind;	     /* reset behind us, and nobody knows */
+	bool suspect;	     /* an error was reported, or the device pulled out */
+	bool released;	     /* the kernel wants it back: no reset any more */
+	bool sentinel;	     /* a register tells the generations apart */
 	bool foreign_reset;  /* this step made it */
 	bool may_cut_power;  /* so may this one, and the device lose its state */
 	bool decode_taken;   /* memory decode taken away behind us */
 	bool forced;	     /* this step may go over open sections */
 	uint64_t faulted_in; /* the generation of that */
 	bool closing;	     /* GONE, not freed yet */
-	uint64_t windows, faults, timeouts, parks; /* for the report */
+	uint64_t windows, faults, timeouts, parks, noticed, events,
+		devices; /* for the report */
 };
 
 /* What a worker may do next; picked by weight. */
@@ -86,7 +90,7 @@ struct op {
 	unsigned int weight;
 	void (*run)(struct worker *w);
 };
-extern const struct op access_ops[], window_ops[], away_ops[];
+extern const struct op access_ops[], window_ops[], away_ops[], watch_ops[];
 
 /* world.c */
 uint64_t pick(struct world *world, uint64_t n); /* 0 to n - 1 */
