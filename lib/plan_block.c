@@ -59,6 +59,22 @@ static const char *name_of(const struct vsf_plan *plan)
 	return plan->pub.address[0] ? plan->pub.address : plan->dev->address;
 }
 
+/* The kernel holds the device's lock until it has it back. */
+static int check_release(struct vsf_plan *plan)
+{
+	struct vfiosafe_plan_block *b;
+
+	vsf_events_collect(plan->dev);
+	/* Pairs with who takes the kernel's signal. */
+	if (!__atomic_load_n(&plan->dev->events.release, __ATOMIC_ACQUIRE))
+		return 0;
+	b = block(plan, VFIOSAFE_BLOCK_RELEASE, NULL,
+		  "a release request is pending: the kernel wants %s back (an unbind, a "
+		  "removal), and until then answers resets with EAGAIN",
+		  name_of(plan));
+	return remedy(b, "close the device");
+}
+
 /* For a function that cannot be reset by itself. */
 static const char *other_way(const struct vsf_plan *plan)
 {
@@ -243,8 +259,11 @@ int vsf_plan_conclude_first(struct vsf_plan *plan)
 
 int vsf_plan_conclude(struct vsf_plan *plan)
 {
-	int rc;
+	int rc = check_release(plan);
 
+	/* Then nothing else matters: the driver may be on its way out. */
+	if (rc < 0 || plan->blocks)
+		return rc;
 	switch (plan->pub.method) {
 	case VFIOSAFE_METHOD_HOT:
 		rc = check_hot_reset(plan);

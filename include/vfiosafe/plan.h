@@ -117,7 +117,8 @@ struct vfiosafe_plan {
  * kept a mapping of a BAR is not seen.
  *
  * Return: 0; -EINVAL for another @method; -ENODEV if gone; -ENOMEM; -EDEADLK inside
- * a section.
+ * a section. The device's state may follow what the kernel has reported meanwhile
+ * (event.h), as in vfiosafe_wait().
  * Context: any thread, callbacks included, outside of sections. Blocks: reads sysfs
  * and /proc (about 10 ms for each thousand fds that processes have), and waits while
  * a function of the same bus is being opened, closed or hot-reset. In low power it

@@ -21,6 +21,8 @@ static inline void watch(struct fake *fake, enum fake_call call, uint64_t key)
 	case FAKE_CLOSE:
 	case FAKE_READLINK:
 	case FAKE_DIR_NAMES:
+	case FAKE_EVENT_READ:
+	case FAKE_EVENT_WRITE:
 		return;
 	case FAKE_PREAD:
 		if (key == 0)

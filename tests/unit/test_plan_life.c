@@ -63,6 +63,22 @@ static void a_device_in_fault_has_a_plan(void **state)
 	assert_generation(1);
 }
 
+static void a_release_request_blocks_every_reset(void **state)
+{
+	(void)state;
+	bench.fn->bus_reset = 1;
+	plan_open(VFIOSAFE_DOOR_CDEV);
+	assert_ok(ask(VFIOSAFE_METHOD_AUTO));
+	assert_possible();
+	assert_true(fake_signal(bench.fn, VFIO_PCI_REQ_IRQ_INDEX));
+	assert_ok(ask(VFIOSAFE_METHOD_AUTO));
+	assert_blocked(VFIOSAFE_BLOCK_RELEASE, "release request", "close the device");
+	assert_ok(ask(VFIOSAFE_METHOD_HOT));
+	assert_blocked(VFIOSAFE_BLOCK_RELEASE, "the kernel wants " ADDRESS " back",
+		       "close the device");
+	assert_says(plan_text(), "way out: close the device");
+}
+
 static void a_plan_outlives_its_device(void **state)
 {
 	(void)state;
@@ -107,6 +123,7 @@ int main(void)
 		PLAN_TEST(a_device_that_is_gone_has_no_plan),
 		PLAN_TEST(a_forked_child_has_no_plan),
 		PLAN_TEST(a_device_in_fault_has_a_plan),
+		PLAN_TEST(a_release_request_blocks_every_reset),
 		PLAN_TEST(a_plan_outlives_its_device),
 		PLAN_TEST(a_text_is_cut_to_its_buffer),
 		PLAN_TEST(every_method_has_a_name),

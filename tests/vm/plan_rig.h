@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,14 @@ static inline void runtime_status(const char *address, char *text, size_t len)
 	close(fd);
 }
 
+/* In a child: what it inherited would keep the device open. */
+static inline void close_all_but(int one, int other)
+{
+	for (int fd = 3; fd < 64; fd++)
+		if (fd != one && fd != other)
+			close(fd);
+}
+
 /* A process that opens @path, or keeps what it inherited, until it is ended. */
 static inline pid_t holder(const char *path, int keep)
 {
@@ -161,9 +170,7 @@ static inline pid_t holder(const char *path, int keep)
 		return -1;
 	pid = fork();
 	if (pid == 0) {
-		for (int fd = 3; fd < 64; fd++)
-			if (fd != ready[1] && fd != keep)
-				close(fd);
+		close_all_but(ready[1], keep);
 		if (path && open(path, O_RDWR | O_CLOEXEC) < 0)
 			_exit(1);
 		(void)!write(ready[1], "x", 1);
