@@ -134,6 +134,18 @@ static void a_device_that_does_not_answer_is_lost(void **state)
 	read_all_widths();
 }
 
+static void what_the_kernel_reported_is_why_it_is_lost(void **state)
+{
+	(void)state;
+	assert_true(fake_signal(bench.fn, 3)); /* ERR */
+	bench.fn->silent_until = INT64_MAX;
+	assert_refused(vfiosafe_read32(&bench.view, REG, &(uint32_t){ 0 }), EIO, "AER");
+	assert_state(FAULT);
+	assert_int_equal(vfiosafe_device_cause(bench.dev), VFIOSAFE_CAUSE_AER);
+	assert_int_equal(driver.cause, VFIOSAFE_CAUSE_AER);
+	assert_int_equal(driver.count[LOST], 1);
+}
+
 static void a_device_whose_decode_is_off_is_lost(void **state)
 {
 	(void)state;
@@ -275,6 +287,7 @@ int main(void)
 		TEST(a_legitimate_all_ones_register_is_delivered),
 		TEST(any_other_value_is_delivered_without_asking),
 		TEST(a_device_that_does_not_answer_is_lost),
+		TEST(what_the_kernel_reported_is_why_it_is_lost),
 		TEST(a_device_whose_decode_is_off_is_lost),
 		TEST(a_device_in_any_state_but_d0_is_lost),
 		TEST(the_memory_bit_of_a_virtual_function_proves_nothing),

@@ -94,6 +94,73 @@ static void a_legitimate_all_ones_register_is_delivered(void **state)
 	guarded_close(&g);
 }
 
+static void a_device_that_was_pulled_out_is_lost(void **state)
+{
+	struct guarded g;
+	uint32_t value = 5;
+
+	(void)state;
+	guarded_open(&g, 1);
+	vfiosafe_sim_unplug(g.rig.sim);
+	assert_int_equal(vfiosafe_read32(&g.view, VFIOSAFE_SIM_REG_HOLD, &value), -EIO);
+	assert_int_equal(value, 5);
+	is_lost(&g, VFIOSAFE_CAUSE_DEAD);
+	guarded_close(&g);
+}
+
+/* As QEMU has it: only who names 0 as poison gets to know. */
+static void a_dead_device_that_reads_as_zero_is_lost_if_that_is_poison(void **state)
+{
+	const struct vfiosafe_sim_opts sim_opts = { .size = sizeof(sim_opts),
+						    .flags = VFIOSAFE_SIM_DEAD_ZEROS };
+	const uint64_t zero = 0;
+
+	(void)state;
+	for (int named = 0; named <= 1; named++) {
+		struct vfiosafe_device_opts opts = { .size = sizeof(opts) };
+		struct vfiosafe_sim *sim;
+		struct vfiosafe_device *dev;
+		struct vfiosafe_bar *bar;
+		struct vfiosafe_view view;
+		uint32_t value = 5;
+
+		assert_int_equal(vfiosafe_sim_open(&sim, "sim:reg", &sim_opts), 0);
+		opts.sys = vfiosafe_sim_sys(sim);
+		assert_int_equal(vfiosafe_device_open(&dev, vfiosafe_sim_address(sim), &opts),
+				 0);
+		if (named)
+			assert_int_equal(vfiosafe_set_poison(dev, &zero, 1), 0);
+		assert_int_equal(vfiosafe_bar_map(&bar, dev, 0, 0, 0, 0), 0);
+		assert_int_equal(vfiosafe_bar_view(bar, &view), 0);
+		/* A register that is 0 is delivered, named or not. */
+		assert_int_equal(vfiosafe_read32(&view, VFIOSAFE_SIM_REG_HOLD, &value), 0);
+		assert_int_equal(value, 0);
+		vfiosafe_sim_unplug(sim);
+		assert_int_equal(vfiosafe_read32(&view, VFIOSAFE_SIM_REG_ID, &value),
+				 named ? -EIO : 0);
+		assert_int_equal(vfiosafe_probe(dev), -EIO);
+		assert_int_equal(vfiosafe_device_close(dev, 1000), 0);
+		vfiosafe_sim_close(sim);
+	}
+}
+
+static void a_link_that_was_reset_for_an_error_leaves_its_decode_off(void **state)
+{
+	struct guarded g;
+	uint32_t value = 5;
+
+	(void)state;
+	guarded_open(&g, 1);
+	vfiosafe_sim_aer(g.rig.sim, true);
+	assert_int_equal(vfiosafe_read32(&g.view, VFIOSAFE_SIM_REG_HOLD, &value), -EIO);
+	assert_int_equal(value, 5);
+	is_lost(&g, VFIOSAFE_CAUSE_DEAD);
+	assert_int_equal(vfiosafe_recover(g.dev, NULL), 0);
+	assert_int_equal(vfiosafe_read32(&g.view, VFIOSAFE_SIM_REG_HOLD, &value), 0);
+	assert_int_equal(value, MAGIC);
+	guarded_close(&g);
+}
+
 static void ports_whose_decode_is_off_are_lost(void **state)
 {
 	struct vfiosafe_view view;
@@ -230,6 +297,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_legitimate_all_ones_register_is_delivered),
+		cmocka_unit_test(a_device_that_was_pulled_out_is_lost),
+		cmocka_unit_test(a_dead_device_that_reads_as_zero_is_lost_if_that_is_poison),
+		cmocka_unit_test(a_link_that_was_reset_for_an_error_leaves_its_decode_off),
 		cmocka_unit_test(ports_whose_decode_is_off_are_lost),
 		cmocka_unit_test(a_device_put_to_sleep_behind_the_library_is_lost),
 		cmocka_unit_test(a_reset_behind_the_library_is_caught_by_the_sentinel),
