@@ -75,6 +75,8 @@ int vsim_file_new(struct vfiosafe_sim *sim, enum vsim_file_kind kind,
 		return -EIO;
 	}
 	fill_slot(file, kind, ends[1], st.st_ino);
+	/* Pairs with reap() in table.c: who closes it has been told its number. */
+	__atomic_add_fetch(&sim->files_open, 1, __ATOMIC_RELEASE);
 	*out = file;
 	return ends[0];
 }
@@ -109,6 +111,7 @@ static void end_file(struct vfiosafe_sim *sim, struct vsim_file *file)
 	vsim_ioas_end_all(sim, file);
 	close(file->hold);
 	fill_slot(file, VSIM_FILE_NONE, -1, 0);
+	__atomic_sub_fetch(&sim->files_open, 1, __ATOMIC_RELEASE);
 	if (device && !vsim_file_in_use(sim, VSIM_FILE_DEVICE))
 		vsim_device_closed(sim);
 }

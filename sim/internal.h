@@ -110,6 +110,7 @@ struct vfiosafe_sim {
 	unsigned int number; /* of the device node, and of the group */
 	pthread_t thread;
 	bool stop; /* atomic: main thread to service thread */
+	unsigned int files_open; /* atomic: of these, some may have to be reaped */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* memory_locked, config_locked */

@@ -38,7 +38,9 @@ static int table_open(void *ctx, const char *path, int flags)
 /* Not in a forked child: the lock may be held by a thread that it does not have. */
 static void reap(struct vfiosafe_sim *sim)
 {
-	if (getpid() != sim->pid)
+	/* Pairs with vsim_file_new(). */
+	if (__atomic_load_n(&sim->files_open, __ATOMIC_ACQUIRE) == 0 ||
+	    getpid() != sim->pid)
 		return;
 	pthread_mutex_lock(&sim->lock);
 	vsim_files_reap(sim);
