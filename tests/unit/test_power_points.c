@@ -1,78 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Losses and a close at every point of parking and waking: before each call of the
- * kernel in turn, and in each callback.
- */
+/* Losses, faults and a close at every point of parking and of waking. */
 #include "power_rig.h"
-#include "unit_thread.h"
+#include "unit_points.h"
 
-/* What happens before the nth call; of the kernel, or of the driver. */
-static unsigned int countdown;
-static void (*event)(void);
-static bool happened;
+static enum way the_way;
 
-static void at_a_call(struct fake *fake, enum fake_call call, uint64_t key)
+static int park_it(void)
 {
-	(void)key;
-	/* Made under the lock of the event queue, which what happens needs too. */
-	if (call == FAKE_EVENT_READ || call == FAKE_EVENT_WRITE)
-		return;
-	if (happened || countdown == 0 || --countdown > 0)
-		return;
-	happened = true;
-	fake->hook = NULL;
-	event();
+	return park(the_way);
 }
 
-static void in_a_callback(struct vfiosafe_device *dev, enum callback which)
+static int wake_it(void)
 {
-	(void)dev;
-	(void)which;
-	at_a_call(&bench.k, FAKE_CALLS, 0);
+	return wake(the_way);
 }
 
-static int beside_the_nth(unsigned int n, void (*what)(void), int (*run)(enum way), enum way way)
-{
-	int rc;
-
-	countdown = n;
-	event = what;
-	happened = false;
-	bench.k.hook = at_a_call;
-	driver.inside = in_a_callback;
-	rc = run(way);
-	/* If it did, the thread that it started is reading this. */
-	if (!happened)
-		bench.k.hook = NULL;
-	driver.inside = NULL;
-	return rc;
-}
-
-static void afresh(void)
-{
-	void *state = &bench;
-
-	assert_ok(bench_teardown(&state));
-	assert_ok(driver_setup(&state));
-	assert_ok(vfiosafe_set_bus_master(bench.dev, true));
-}
-
-static void mark(void)
-{
-	assert_ok(vfiosafe_mark_lost(bench.dev, "in between"));
-}
-
-static void in_fault_and_back(void)
+static void in_fault_and_back(enum vfiosafe_cause cause)
 {
 	assert_state(FAULT);
 	assert_int_equal(driver.count[LOST], 1);
-	assert_int_equal(driver.cause, VFIOSAFE_CAUSE_MARKED);
+	assert_int_equal(driver.cause, cause);
 	assert_ok(vfiosafe_recover(bench.dev, NULL));
 	assert_int_equal(fake_command(bench.fn), 0x0006);
 }
 
-/* Parked, and the loss is met by the way back; or FAULT. LIVE it never is. */
-static unsigned int marked_while_parking(enum way way)
+/* Healed on the way: a loss by D3hot that is a reset, a fault by BARs mapped back. */
+static bool is_healed(enum vfiosafe_cause cause)
+{
+	return cause == VFIOSAFE_CAUSE_FAULT ? !ways[the_way].keeps : the_way == D3HOT_LOST;
+}
+
+/* Parked, and the way back meets it; or FAULT. LIVE as before it never is. */
+static unsigned int event_while_parking(void (*event)(void), enum vfiosafe_cause cause)
 {
 	unsigned int n = 0;
 
@@ -80,105 +39,23 @@ static unsigned int marked_while_parking(enum way way)
 		int rc;
 
 		afresh();
-		rc = beside_the_nth(++n, mark, park, way);
-		if (!happened)
-			break;
-		if (rc == 0 && way == D3HOT_LOST) {
-			assert_ok(wake(way));
-			assert_awake(2);
-			continue;
-		}
+		rc = with_event_at(++n, event, park_it);
+		if (!point.happened)
+			return n - 1;
 		if (rc == 0) {
-			assert_parked();
-			rc = wake(way);
+			assert_state(RESETTING);
+			rc = wake_it();
 		}
-		assert_int_equal(rc, -EIO);
-		in_fault_and_back();
-	}
-	return n - 1;
-}
-
-static void a_loss_at_any_point_of_parking_is_told(void **state)
-{
-	(void)state;
-	for (int way = 0; way < WAYS; way++)
-		assert_in_range(marked_while_parking((enum way)way), 4, 100);
-}
-
-/*
- * Woken with the loss: FAULT; or, D3hot, healed by the way back, and then a generation
- * further on.
- */
-static unsigned int marked_while_waking(enum way way)
-{
-	unsigned int n = 0;
-
-	for (;;) {
-		int rc;
-
-		afresh();
-		assert_ok(park(way));
-		rc = beside_the_nth(++n, mark, wake, way);
-		if (!happened)
-			break;
-		if (rc == 0 && way == D3HOT_LOST) {
+		if (rc == 0 && is_healed(cause)) {
 			assert_awake(2);
 			continue;
 		}
 		assert_int_equal(rc, -EIO);
-		assert_state(FAULT);
-		assert_int_equal(driver.cause, VFIOSAFE_CAUSE_MARKED);
-		assert_ok(vfiosafe_recover(bench.dev, NULL));
+		in_fault_and_back(cause);
 	}
-	return n - 1;
 }
 
-static void a_loss_at_any_point_of_waking_is_told(void **state)
-{
-	(void)state;
-	for (int way = 0; way < WAYS; way++)
-		assert_in_range(marked_while_waking((enum way)way), 3, 100);
-}
-
-static struct runner closer;
-
-static int close_it(void)
-{
-	return vfiosafe_device_close(bench.dev, 10000);
-}
-
-static void close_beside(void)
-{
-	run_beside(&closer, close_it);
-	until(vfiosafe_device_state(bench.dev) == VFIOSAFE_GONE);
-}
-
-/* The call ends, then the close; who asked is told, unless all was done before. */
-static void is_closed(int rc)
-{
-	assert_true(rc == -ENODEV || rc == 0);
-	assert_ok(run_ended(&closer));
-	bench.dev = NULL;
-}
-
-/* A driver that has no opinion of the state: it may be GONE in any callback. */
-static int no_opinion(struct vfiosafe_device *dev, void *ctx)
-{
-	(void)ctx;
-	if (driver.inside)
-		driver.inside(dev, CALLBACKS);
-	return 0;
-}
-
-static const struct vfiosafe_driver_ops without_opinion = {
-	.size = sizeof(without_opinion),
-	.quiesce = no_opinion,
-	.resume = no_opinion,
-	.ready = no_opinion,
-	.reinit = no_opinion,
-};
-
-static unsigned int closed_while(int (*run)(enum way), enum way way)
+static unsigned int event_while_waking(void (*event)(void), enum vfiosafe_cause cause)
 {
 	unsigned int n = 0;
 
@@ -186,24 +63,85 @@ static unsigned int closed_while(int (*run)(enum way), enum way way)
 		int rc;
 
 		afresh();
-		bench.k.real_clock = true;
-		assert_ok(vfiosafe_device_set_driver(bench.dev, &without_opinion, NULL));
-		if (run == wake)
-			assert_ok(park(way));
-		rc = beside_the_nth(++n, close_beside, run, way);
-		if (!happened)
-			break;
-		is_closed(rc);
+		assert_ok(park_it());
+		rc = with_event_at(++n, event, wake_it);
+		if (!point.happened)
+			return n - 1;
+		if (rc == 0 && is_healed(cause)) {
+			assert_awake(2);
+			continue;
+		}
+		assert_int_equal(rc, -EIO);
+		in_fault_and_back(cause);
 	}
-	return n - 1;
+}
+
+static void a_loss_at_any_point_is_told(void **state)
+{
+	(void)state;
+	for (the_way = 0; the_way < WAYS; the_way++) {
+		assert_in_range(event_while_parking(mark, VFIOSAFE_CAUSE_MARKED), 4, 100);
+		assert_in_range(event_while_waking(mark, VFIOSAFE_CAUSE_MARKED), 3, 100);
+	}
+}
+
+static void so_is_a_fault(void **state)
+{
+	(void)state;
+	for (the_way = 0; the_way < WAYS; the_way++) {
+		assert_in_range(event_while_parking(close_the_gate, VFIOSAFE_CAUSE_FAULT), 4,
+				100);
+		assert_in_range(event_while_waking(close_the_gate, VFIOSAFE_CAUSE_FAULT), 3,
+				100);
+	}
+}
+
+static void mark_at_command(struct fake *fake, enum fake_call call, uint64_t key)
+{
+	if (call != FAKE_PWRITE || key != FAKE_CONFIG + 4)
+		return;
+	fake->hook = NULL;
+	mark();
+}
+
+/* Before it is out of reach there is still time to say so. */
+static void a_loss_before_it_is_parked_is_said_at_once(void **state)
+{
+	(void)state;
+	for (the_way = 0; the_way < WAYS; the_way++) {
+		afresh();
+		bench.k.hook = mark_at_command;
+		assert_refused(park_it(), EIO, "in between");
+		assert_int_equal(driver.count[RESUME], 0);
+		assert_false(fake_command(bench.fn) & 4);
+		in_fault_and_back(VFIOSAFE_CAUSE_MARKED);
+	}
+}
+
+static unsigned int closed_while(int (*run)(void))
+{
+	unsigned int n = 0;
+
+	for (;;) {
+		int rc;
+
+		afresh();
+		prepare_close();
+		if (run == wake_it)
+			assert_ok(park_it());
+		rc = with_event_at(++n, close_beside, run);
+		if (!point.happened)
+			return n - 1;
+		assert_closed(rc);
+	}
 }
 
 static void a_close_at_any_point_ends_it(void **state)
 {
 	(void)state;
-	for (int way = 0; way < WAYS; way++) {
-		assert_in_range(closed_while(park, (enum way)way), 4, 100);
-		assert_in_range(closed_while(wake, (enum way)way), 3, 100);
+	for (the_way = 0; the_way < WAYS; the_way++) {
+		assert_in_range(closed_while(park_it), 4, 100);
+		assert_in_range(closed_while(wake_it), 3, 100);
 	}
 }
 
@@ -212,8 +150,9 @@ static void a_close_at_any_point_ends_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_loss_at_any_point_of_parking_is_told),
-		TEST(a_loss_at_any_point_of_waking_is_told),
+		TEST(a_loss_at_any_point_is_told),
+		TEST(so_is_a_fault),
+		TEST(a_loss_before_it_is_parked_is_said_at_once),
 		TEST(a_close_at_any_point_ends_it),
 	};
 
