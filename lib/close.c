@@ -23,6 +23,8 @@
 static void device_free(struct vfiosafe_device *dev)
 {
 	vsf_bars_free(dev);
+	vsf_irq_disarm(dev);
+	vsf_irqs_free(dev);
 	vsf_events_close(dev);
 	vsf_sys(dev->sys, close, dev->fd);
 	if (dev->ones_fd >= 0)
@@ -85,6 +87,7 @@ static int give_back(struct vfiosafe_device *dev)
 	pthread_mutex_lock(&dev->map_lock);
 	if (!dev->given_back) {
 		cover = vsf_fault_cover(dev);
+		vsf_irq_disarm(dev);
 		vsf_events_disarm(dev);
 		rc = vsf_sys(dev->sys, dup_onto, dev->events.epoll_fd, dev->fd);
 		rc = cover < 0 ? cover : rc;

@@ -10,6 +10,7 @@
 
 #include "event.h"
 #include "generation.h"
+#include "irq.h"
 #include "probe.h"
 #include "sys.h"
 
@@ -80,6 +81,7 @@ struct vfiosafe_device {
 	 */
 	pthread_mutex_t map_lock;
 	bool given_back; /* by close: the fd is a dead one, the BARs private memory */
+	struct vsf_irqs irqs; /* with a lock of its own */
 
 	/* Written by who leads the window or holds `configuring`, and at open. */
 	uint16_t command; /* COMMAND as it has to be after a reset */

@@ -83,6 +83,7 @@ static int device_new(struct vfiosafe_device **out, int fd, const char *address,
 	snprintf(dev->address, sizeof(dev->address), "%s", address);
 	pthread_mutex_init(&dev->lock, NULL);
 	pthread_mutex_init(&dev->map_lock, NULL);
+	vsf_irqs_init(dev);
 	rc = vsf_epoch_init(dev->sys, &dev->fenced);
 	if (rc < 0)
 		rc = vsf_fail(-rc, "cannot prepare this thread: %s", strerror(-rc));
@@ -105,6 +106,7 @@ static int device_new(struct vfiosafe_device **out, int fd, const char *address,
 err_words:
 	vsf_words_free(dev->words, dev->sys);
 err:
+	vsf_irqs_free(dev);
 	pthread_mutex_destroy(&dev->map_lock);
 	pthread_mutex_destroy(&dev->lock);
 	free(dev);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -197,10 +199,22 @@ static int sys_eventfd(void *ctx)
 	return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
+/*
+ * Does not block, also on an eventfd of the program's, which may be a blocking one: the
+ * flag is shared with the program. Before Linux 5.8 it has to be looked at first.
+ */
 static int sys_event_read(void *ctx, int fd, uint64_t *count)
 {
+	struct iovec to = { count, sizeof(*count) };
+	struct pollfd readable = { .fd = fd, .events = POLLIN };
+	ssize_t n = preadv2(fd, &to, 1, -1, RWF_NOWAIT);
+
 	(void)ctx;
-	return result(read(fd, count, sizeof(*count))) < 0 ? -errno : 0;
+	if (n >= 0 || errno != EOPNOTSUPP)
+		return n < 0 ? -errno : 0;
+	if (poll(&readable, 1, 0) != 1)
+		return -EAGAIN;
+	return read(fd, count, sizeof(*count)) < 0 ? -errno : 0;
 }
 
 /* A counter that is full has told as much. */

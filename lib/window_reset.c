@@ -187,6 +187,7 @@ int vsf_run_commit(struct vsf_run *run)
 	if (vsf_run_enter_resetting(run) < 0)
 		return vsf_run_gone(run);
 	vsf_heal_marks(run->dev);
+	vsf_irq_before_reset(run);
 	if (run->forced && vsf_fault_poison(run->dev) < 0)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_RESET_FAILED,
 				     "no memory to put under the sections that are still in %s",
@@ -261,10 +262,10 @@ int vsf_run_poll_ready(struct vsf_run *run)
 	return VFIOSAFE_STEP_FINISH;
 }
 
-/* Memory decode first, seen to be on; bus mastering as it was. */
-static int restore_command(struct vsf_run *run)
+/* Memory decode first, seen to be on; bus mastering comes later. */
+static int restore_command(const struct vsf_run *run)
 {
-	struct vfiosafe_device *dev = run->dev;
+	const struct vfiosafe_device *dev = run->dev;
 	uint16_t without = run->command & (uint16_t)~VSF_PCI_COMMAND_MASTER, now;
 	int rc = vsf_config_write16(dev, VSF_PCI_COMMAND, without);
 
@@ -272,9 +273,15 @@ static int restore_command(struct vsf_run *run)
 		rc = vsf_config_read16(dev, VSF_PCI_COMMAND, &now);
 	if (rc == 0 && (without & ~now & VSF_PCI_COMMAND_MEMORY))
 		rc = -EIO;
-	if (rc == 0 && run->command != without && !dev->keep_bus_master_off)
-		rc = vsf_config_write16(dev, VSF_PCI_COMMAND, run->command);
 	return rc;
+}
+
+/* DMA, and with it MSI, as it was: the last thing before the driver. */
+static int restore_master(const struct vsf_run *run)
+{
+	if (!(run->command & VSF_PCI_COMMAND_MASTER) || run->dev->keep_bus_master_off)
+		return 0;
+	return vsf_config_write16(run->dev, VSF_PCI_COMMAND, run->command);
 }
 
 static int enter_live(struct vsf_run *run)
@@ -319,9 +326,16 @@ int vsf_run_finish(struct vsf_run *run)
 				     "COMMAND of %s does not hold what was there before: %s",
 				     address, strerror(-rc));
 	rc = vsf_fault_map_back(run->dev);
+	if (rc == 0)
+		rc = vsf_irq_after_reset(run->dev);
 	if (rc < 0)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY, "%s",
 				     vfiosafe_error_text());
+	rc = restore_master(run);
+	if (rc < 0)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY,
+				     "bus mastering of %s could not be turned on again: %s",
+				     address, strerror(-rc));
 	rc = vsf_callback(run->dev, VSF_REINIT, run->deadline);
 	if (is_gone(run))
 		return vsf_run_gone(run);

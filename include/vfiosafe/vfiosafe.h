@@ -44,6 +44,7 @@
 #include <vfiosafe/error.h>
 #include <vfiosafe/event.h>
 #include <vfiosafe/fault.h>
+#include <vfiosafe/irq.h>
 #include <vfiosafe/log.h>
 #include <vfiosafe/mmio.h>
 #include <vfiosafe/plan.h>

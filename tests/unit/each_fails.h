@@ -13,6 +13,7 @@
 
 struct failing {
 	int (*setup)(void **state);
+	int (*teardown)(void **state); /* NULL: bench_teardown */
 	enum vfiosafe_door door;
 	int (*run)(void);      /* what is put under failures; 0 or its first error */
 	void (*check)(int rc); /* what must hold after it returned @rc */
@@ -25,11 +26,11 @@ static inline void failing_start(const struct failing *f)
 	assert_ok(f->setup(&state));
 }
 
-static inline void failing_stop(void)
+static inline void failing_stop(const struct failing *f)
 {
 	void *state = &bench;
 
-	assert_ok(bench_teardown(&state));
+	assert_ok(f->teardown ? f->teardown(&state) : bench_teardown(&state));
 }
 
 /* How many calls there were. */
@@ -51,7 +52,7 @@ static inline unsigned int each_call_fails(const struct failing *f)
 				      fake_call_name(bench.k.failed_call),
 				      (unsigned long long)bench.k.failed_key, rc);
 		f->check(rc);
-		failing_stop();
+		failing_stop(f);
 	} while (failed);
 	return n - 1;
 }
@@ -75,7 +76,7 @@ static inline unsigned int each_allocation_fails(const struct failing *f)
 			assert_non_null(strstr(vfiosafe_error_text(), "memory"));
 		}
 		f->check(rc);
-		failing_stop();
+		failing_stop(f);
 	} while (failed);
 	return n - 1;
 }

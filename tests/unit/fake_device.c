@@ -146,6 +146,10 @@ static int feature(struct fake *fake, struct fake_function *fn,
 int fake_function_ioctl(struct fake *fake, struct fake_function *fn,
 			unsigned long request, void *arg)
 {
+	int rc = fake_vectors_ioctl(fake, fn, request, arg);
+
+	if (rc != -ENOSYS)
+		return rc;
 	switch (request) {
 	case VFIO_DEVICE_GET_INFO:
 		return get_info(fn, arg);

@@ -58,6 +58,7 @@ static void release_device(struct fake *fake, struct fake_file *file)
 	file->fn->owner = NULL;
 	fake_irqs_off(file->fn);
 	file->fn->pt_id = 0;
+	fake_vectors_off(file->fn);
 	for (unsigned int i = 0; i < fake->functions; i++)
 		if (fake->fn[i].group == group->id && fake->fn[i].owner)
 			return;

@@ -107,9 +107,12 @@ static int fake_dup(void *ctx, int fd)
 	int rc = fake_enter(fake, FAKE_DUP, FAKE_ANY);
 	struct fake_file *file = fake_file_of(fake, fd);
 
-	if (rc == 0 && !file)
+	if (rc == 0 && fd >= 0 && fd < FAKE_FD0) {
+		rc = vfiosafe_sys_default()->dup(NULL, fd);
+		fake->real_fds += rc >= 0;
+	} else if (rc == 0 && !file) {
 		rc = -EBADF;
-	if (rc == 0) {
+	} else if (rc == 0) {
 		file->refs++;
 		rc = fake_fd_new(fake, file);
 	}

@@ -150,6 +150,7 @@ struct fake_function *fake_add(struct fake *fake, const char *address, unsigned 
 	memory_start(fn);
 	fake_config_start(fn);
 	fake_irqs_start(fn);
+	fake_vectors_start(fn);
 	fake_tree_function(fake, fn);
 	return fn;
 }

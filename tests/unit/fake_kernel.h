@@ -81,6 +81,24 @@ struct fake_bar {
 
 struct fake_file;
 
+#define FAKE_VECTORS 16
+#define FAKE_VECTOR_KINDS 3 /* INTx, MSI, MSI-X */
+
+struct fake_vectors {
+	/* Behaviour that tests choose. */
+	unsigned int count[FAKE_VECTOR_KINDS];
+	unsigned int available; /* of MSI and MSI-X can be had; 0 = all */
+	bool grows;		/* MSI-X: more can be added */
+	bool no_line;		/* INTx is not connected */
+	bool lost;    /* enabled in the kernel, not in the device, as after AER */
+	bool pending; /* INTx: the device asserts it */
+
+	int kind; /* enabled, or -1 */
+	unsigned int allocated;
+	int fd[FAKE_VECTORS]; /* the kernel's own, or -1 */
+	bool masked;	      /* INTx */
+};
+
 struct fake_function {
 	char address[16];
 	unsigned int group;
@@ -110,6 +128,7 @@ struct fake_function {
 	unsigned int irqs[FAKE_IRQS]; /* how many of each kind it has */
 	int irq_fd[FAKE_IRQS];	      /* of ERR and REQ, as armed; -1 */
 	bool knows_no_events;	      /* an old kernel: no such kinds */
+	struct fake_vectors irq;
 };
 
 enum fake_kind {
@@ -271,6 +290,9 @@ const char *fake_call_name(enum fake_call call);
 /* fake_iommu.c: the mapping that @iova lies in, or NULL, and how many there are. */
 struct fake_dma *fake_dma_at(struct fake *fake, uint64_t iova);
 unsigned int fake_dmas(struct fake *fake);
+
+/* fake_vectors.c: the device interrupts; did an eventfd hear of it? */
+bool fake_interrupt(struct fake *fake, struct fake_function *fn, uint32_t vector);
 
 /* The tree of paths. */
 struct fake_node *fake_find(struct fake *fake, const char *path);

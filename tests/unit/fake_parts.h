@@ -46,6 +46,12 @@ int fake_ioas_ioctl(struct fake *fake, struct fake_file *file, unsigned long req
 int fake_type1_ioctl(struct fake *fake, struct fake_file *file, unsigned long request,
 		     void *arg);
 
+/* fake_vectors.c; -ENOSYS: no request of its */
+void fake_vectors_start(struct fake_function *fn);
+void fake_vectors_off(struct fake_function *fn);
+int fake_vectors_ioctl(struct fake *fake, struct fake_function *fn, unsigned long request,
+		       void *arg);
+
 /* fake_device.c */
 int fake_function_ioctl(struct fake *fake, struct fake_function *fn,
 			unsigned long request, void *arg);

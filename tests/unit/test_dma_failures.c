@@ -99,11 +99,11 @@ static void freed_or_still_there(int rc)
 }
 
 static const struct failing scenarios[] = {
-	{ dma_setup, 0, map_now, mapped_or_not },
-	{ setup_file, 0, map_file_now, file_mapped_or_not },
-	{ setup_mapping, 0, unmap_now, unmapped_or_still_there },
-	{ dma_setup, 0, alloc_now, allocated_or_not },
-	{ setup_memory, 0, free_now, freed_or_still_there },
+	{ .setup = dma_setup, .run = map_now, .check = mapped_or_not },
+	{ .setup = setup_file, .run = map_file_now, .check = file_mapped_or_not },
+	{ .setup = setup_mapping, .run = unmap_now, .check = unmapped_or_still_there },
+	{ .setup = dma_setup, .run = alloc_now, .check = allocated_or_not },
+	{ .setup = setup_memory, .run = free_now, .check = freed_or_still_there },
 };
 
 static void fail_all(enum vfiosafe_door door)
