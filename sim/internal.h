@@ -48,11 +48,15 @@ struct vsim_bar_kind {
 struct vsim_model {
 	const char *name;
 	struct vsim_bar_kind bar[VSIM_BARS];
-	uint8_t msix_bar; /* where the MSI-X table is, and its pending bits */
-	uint32_t msix_table;
+	uint8_t msix_bar;    /* where the MSI-X table is, and its pending bits; */
+	uint32_t msix_table; /* all from the table to the end is of no other use */
 	uint32_t msix_pba;
+	uint32_t msix_end;
 	uint16_t device_id;
 	uint32_t class_revision;
+	/* what the model needs, as sim->state; may be NULL; close also after a failure */
+	int (*open)(struct vfiosafe_sim *sim);
+	void (*close)(struct vfiosafe_sim *sim);
 	/* the device lives: look at the registers, do what was asked */
 	void (*tick)(struct vfiosafe_sim *sim);
 	/* the state is lost: take note of what had arrived, then read as dead */
@@ -64,6 +68,7 @@ struct vsim_model {
 };
 
 extern const struct vsim_model vsim_model_reg;
+extern const struct vsim_model vsim_model_nvme;
 
 struct vsim_bar {
 	uint8_t *mem; /* where the registers are now; under the lock */
@@ -139,6 +144,7 @@ struct vfiosafe_sim {
 	uint32_t contention_seed;
 	uint64_t memlock;
 	uint32_t suspend_us;
+	uint32_t latency_us;
 	uint32_t request_us;
 
 	struct vsim_irqs irqs;
@@ -150,10 +156,11 @@ struct vfiosafe_sim {
 	uint32_t last_id;
 	struct vsim_stall stall;
 
-	/* of the model */
+	/* of the models */
 	uint32_t counter;
 	uint32_t inverted; /* what INVERT was left at */
 	int64_t ready_ns;
+	void *state;
 };
 
 /* sim.c */

@@ -61,12 +61,15 @@ void vsim_msix_write(struct vfiosafe_sim *sim, uint32_t vector)
 
 static VSIM_BULK void fill(struct vfiosafe_sim *sim, uint64_t value)
 {
-	uint64_t *table = (uint64_t *)(void *)entry(sim, 0);
+	const struct vsim_model *model = sim->model;
+	uint8_t *bar = sim->bar[model->msix_bar].mem;
 
-	for (uint32_t i = 0; i < sim->opts.vectors * 2; i++)
-		if (vsim_get64(&table[i]) != value)
-			vsim_set64(&table[i], value);
-	vsim_set64(pending_bits(sim), value);
+	for (uint32_t at = model->msix_table; at < model->msix_end; at += 8) {
+		uint64_t *word = (uint64_t *)(void *)(bar + at);
+
+		if (vsim_get64(word) != value)
+			vsim_set64(word, value);
+	}
 }
 
 void vsim_msix_down(struct vfiosafe_sim *sim)
@@ -88,9 +91,9 @@ void vsim_msix_up(struct vfiosafe_sim *sim, bool restored)
 
 	irqs->enabled = restored && (irqs->kind == VFIO_PCI_MSI_IRQ_INDEX ||
 				     irqs->kind == VFIO_PCI_MSIX_IRQ_INDEX);
+	fill(sim, 0);
 	for (uint32_t i = 0; i < sim->opts.vectors; i++)
 		write_vector(sim, i, restored && is_known(irqs, i));
-	vsim_set64(pending_bits(sim), 0);
 }
 
 static void set_pending(struct vfiosafe_sim *sim, uint64_t bits)

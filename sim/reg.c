@@ -181,6 +181,7 @@ const struct vsim_model vsim_model_reg = {
 	},
 	.msix_bar = 5,
 	.msix_pba = 0x800,
+	.msix_end = BAR5_LEN,
 	.device_id = 0x5afe,
 	.class_revision = 0xff000001,
 	.tick = reg_tick,

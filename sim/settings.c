@@ -73,6 +73,8 @@ static int set(struct vfiosafe_sim *sim, enum vfiosafe_sim_setting setting,
 		return 0;
 	case VFIOSAFE_SIM_SET_SUSPEND_US:
 		return set_us(&sim->suspend_us, value);
+	case VFIOSAFE_SIM_SET_LATENCY_US:
+		return set_us(&sim->latency_us, value);
 	case VFIOSAFE_SIM_SET_REQUEST_US:
 		return set_us(&sim->request_us, value);
 	}

@@ -37,7 +37,8 @@ void vsim_nap(int64_t ns)
 
 static const struct vsim_model *model_by_name(const char *name)
 {
-	static const struct vsim_model *const models[] = { &vsim_model_reg };
+	static const struct vsim_model *const models[] = { &vsim_model_reg,
+						       &vsim_model_nvme };
 
 	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
 		if (strcmp(models[i]->name, name) == 0)
@@ -60,7 +61,8 @@ static int opts_copy(struct vfiosafe_sim_opts *to, const struct vfiosafe_sim_opt
 	}
 	if ((unsigned int)to->window > VFIOSAFE_SIM_ALL_KINDS)
 		return -EINVAL;
-	if (to->flags & ~KNOWN_FLAGS || to->vectors > VSIM_VECTORS)
+	if (to->flags & ~KNOWN_FLAGS || to->vectors > VSIM_VECTORS ||
+	    to->disk_len % 512)
 		return -EINVAL;
 	if (to->window_us == 0)
 		to->window_us = DEFAULT_WINDOW_US;
@@ -185,6 +187,8 @@ static void sim_free(struct vfiosafe_sim *sim)
 	vsim_eventfd_put(&sim->wake_fd);
 	vsim_irqs_close(&sim->irqs);
 	vsim_ioas_end_all(sim, NULL);
+	if (sim->model->close)
+		sim->model->close(sim);
 	vsim_files_close(sim);
 	if (sim->device_fd >= 0)
 		close(sim->device_fd);
@@ -201,9 +205,10 @@ static int sim_start(struct vfiosafe_sim *sim)
 {
 	int rc = bars_open(sim);
 
-	if (rc < 0)
-		return rc;
-	rc = device_fd_open(sim);
+	if (rc == 0 && sim->model->open)
+		rc = sim->model->open(sim);
+	if (rc == 0)
+		rc = device_fd_open(sim);
 	if (rc == 0)
 		rc = pipe_open(sim);
 	if (rc < 0)

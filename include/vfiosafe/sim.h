@@ -44,6 +44,16 @@
  * byte 0 of each holds what is written and is cleared by a reset. BAR 5 (4 KiB,
  * mappable) has the MSI-X table and, at 0x800, its pending bits.
  *
+ * Model "sim:nvme": an NVMe controller with one namespace of 512-byte blocks, as the
+ * NVM Express base specification 1.4 has it, for a small driver: BAR 0 (16 KiB,
+ * mappable) with registers, doorbells at 0x1000, MSI-X table at 0x2000 and pending
+ * bits at 0x3000; admin commands Identify, Create and Delete I/O queues (up to 16 of
+ * each, of up to 1,024 entries in contiguous memory), Set and Get Features, Get Log
+ * Page (empty), Abort (in vain), Asynchronous Event Request (nothing happens); Read,
+ * Write and Flush of up to 128 KiB by PRPs. Memory that the controller cannot reach
+ * fails the command if it is data (status 0x04), and the controller if it is a queue
+ * (CSTS.CFS). Every reset loses all but what is on the disk. INTMC reads as 0.
+ *
  * All models have an interrupt line, 4 MSI vectors and opts.vectors of MSI-X, raised
  * into the program's eventfds by the rules of the kernel: MSI and MSI-X are lost
  * while bus mastering is off (COMMAND), and MSI-X waits for a vector that is masked
@@ -113,9 +123,11 @@ struct vfiosafe_sim_opts {
 	size_t size; /* sizeof(struct vfiosafe_sim_opts) */
 	enum vfiosafe_sim_window window;
 	uint32_t window_us; /* length of a reset; 0 = 100 */
-	uint32_t ready_us;  /* from its end until READY reads 1 */
+	/* sim:reg: from its end until READY reads 1; sim:nvme: from CC.EN to CSTS.RDY */
+	uint32_t ready_us;
 	uint32_t flags;	    /* enum vfiosafe_sim_flags */
 	uint32_t vectors;   /* of MSI-X, at most 64; 0 = 16 */
+	uint64_t disk_len;  /* sim:nvme, bytes, whole blocks of 512; 0 = 64 MiB */
 };
 
 /* What can be changed while the device runs: vfiosafe_sim_set(). */
@@ -139,6 +151,8 @@ enum vfiosafe_sim_setting {
 	VFIOSAFE_SIM_SET_MEMLOCK,
 	/* from low power, or the last access in it, until the device is suspended */
 	VFIOSAFE_SIM_SET_SUSPEND_US,
+	/* sim:nvme: from the doorbell until commands are done */
+	VFIOSAFE_SIM_SET_LATENCY_US,
 	/* until a release is requested again; 10 s in the kernel and at first */
 	VFIOSAFE_SIM_SET_REQUEST_US,
 };
@@ -168,6 +182,8 @@ struct vfiosafe_sim_counts {
 	uint64_t dma;		   /* transfers made */
 	uint64_t dma_faults;	   /* tried where nothing, or not that way, is mapped */
 	uint64_t dma_blocked;	   /* tried while bus mastering was off */
+	uint64_t commands;	   /* sim:nvme: completed */
+	uint64_t lost_commands;	   /* sim:nvme: rung for, and lost in a reset */
 };
 
 /* What programs have of a device: vfiosafe_sim_held(). */
@@ -180,7 +196,7 @@ struct vfiosafe_sim_held {
 /**
  * vfiosafe_sim_open - make a simulated device; starts its thread
  * @sim: written on success only; free with vfiosafe_sim_close()
- * @model: "sim:reg"
+ * @model: "sim:reg" or "sim:nvme"
  * @opts: may be NULL
  *
  * Return: 0; -ENOENT for an unknown model; -EINVAL; -ENOMEM; -EPERM if the stall
