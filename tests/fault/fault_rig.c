@@ -69,6 +69,7 @@ void rig_open(struct rig *rig, const struct rig_opts *opts)
 	memset(rig, 0, sizeof(*rig));
 	sim_opts.window = opts->window;
 	sim_opts.window_us = opts->window_us;
+	sim_opts.flags = opts->flags;
 	assert_int_equal(vfiosafe_sim_open(&rig->sim, "sim:reg", &sim_opts), 0);
 	rig->sys = vfiosafe_sim_sys(rig->sim);
 	dev_opts.sys = opts->sys ? opts->sys : rig->sys;

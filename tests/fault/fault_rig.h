@@ -50,6 +50,7 @@ struct rig {
 struct rig_opts {
 	enum vfiosafe_sim_window window;
 	uint32_t window_us;
+	uint32_t flags; /* of the simulated device */
 	bool recover_on_wait;
 	const struct vfiosafe_sys *sys; /* NULL: the simulation's */
 	bool no_bar;			/* the test maps what it needs */

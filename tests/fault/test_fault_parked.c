@@ -165,12 +165,71 @@ static void what_it_held_is_what_the_generation_says(void **state)
 	}
 }
 
+/* Keeps its state in D3hot: awake again without reinit, and with what it held. */
+static void d3hot_keeps_what_pmcsr_says_it_keeps(void **state)
+{
+	struct rig_opts opts = { .flags = VFIOSAFE_SIM_NO_SOFT_RESET };
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, &opts);
+	*rig_reg32(&rig, STRAY) = 0x7777;
+	assert_int_equal(park(&rig, D3HOT), 0);
+	assert_int_equal(wake(&rig, D3HOT), 0);
+	rig_assert_live(&rig);
+	assert_int_equal(*rig_reg32(&rig, STRAY), 0x7777);
+	assert_int_equal(vfiosafe_device_generation(rig.dev), 1);
+	assert_int_equal(rig.reinits, 0);
+	rig_close(&rig);
+}
+
+static void one_that_the_kernel_keeps_awake_is_not_parked(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, NULL);
+	assert_int_equal(vfiosafe_sim_set(rig.sim, VFIOSAFE_SIM_SET_REFUSE_D3HOT, 1), 0);
+	assert_int_equal(park(&rig, D3HOT), -EOPNOTSUPP);
+	rig_assert_live(&rig);
+	assert_int_equal(vfiosafe_device_generation(rig.dev), 1);
+	rig_close(&rig);
+}
+
+/* The wake-up is told; the device is parked until it is fetched back. */
+static void a_wake_up_is_told_and_is_no_way_back(void **state)
+{
+	struct vfiosafe_event event = { 0 };
+	struct rig rig;
+	int rc;
+
+	(void)state;
+	rig_open(&rig, NULL);
+	assert_int_equal(vfiosafe_low_power_enter(rig.dev, true, NULL), 0);
+	do {
+		vfiosafe_sim_wakeup(rig.sim);
+		do
+			rc = vfiosafe_event_read(rig.dev, &event, 1, sizeof(event));
+		while (rc == 1 && event.type != VFIOSAFE_EVENT_WAKEUP);
+	} while (rc == -EAGAIN);
+	assert_int_equal(rc, 1);
+	assert_int_equal(vfiosafe_device_state(rig.dev), VFIOSAFE_RESETTING);
+	assert_int_equal(vfiosafe_wait(rig.dev, vfiosafe_deadline_in_ms(1)), -ETIMEDOUT);
+	assert_int_equal(vfiosafe_low_power_exit(rig.dev, NULL), 0);
+	rig_assert_live(&rig);
+	assert_int_equal(vfiosafe_device_generation(rig.dev), 2);
+	rig_close(&rig);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(the_wake_up_meets_the_fault),
 	cmocka_unit_test(a_reset_heals_it),
 	cmocka_unit_test(a_close_takes_it_as_it_is),
 	cmocka_unit_test(somebody_else_may_have_put_it_away_too),
 	cmocka_unit_test(what_it_held_is_what_the_generation_says),
+	cmocka_unit_test(d3hot_keeps_what_pmcsr_says_it_keeps),
+	cmocka_unit_test(one_that_the_kernel_keeps_awake_is_not_parked),
+	cmocka_unit_test(a_wake_up_is_told_and_is_no_way_back),
 };
 
 int main(void)

@@ -46,6 +46,7 @@ static struct app {
 	struct vfiosafe_window *win;
 	unsigned int windows, resets;
 	uint64_t turns_open; /* its turns while a window was open */
+	uint64_t live_since[LCORES]; /* turns that each had made then */
 
 	/* The helper. */
 	sem_t work;
@@ -213,7 +214,18 @@ static void window_over(int rc)
 	app.resets += rc == 0 && app.win && app.windows % GIVEN_UP != 0;
 	vfiosafe_window_end(app.win);
 	app.win = NULL;
+	for (unsigned int i = 0; i < LCORES; i++)
+		app.live_since[i] = turns(i);
 	go_to(IDLE);
+}
+
+/* Has each loop been round while the device was LIVE? */
+static bool all_were_round(void)
+{
+	for (unsigned int i = 0; i < LCORES; i++)
+		if (turns(i) < app.live_since[i] + 2)
+			return false;
+	return true;
 }
 
 static void begin_window(void)
@@ -251,6 +263,8 @@ static void drive(void)
 	enum step step = step_now();
 
 	app.turns_open += step != IDLE;
+	if (step == IDLE && !all_were_round())
+		return;
 	if (step == IDLE && app.windows < WINDOWS) {
 		begin_window();
 	} else if (step == IDLE) {
