@@ -14,6 +14,8 @@ static void what_was_enabled_is_enabled_after_a_reset(void **state)
 	assert_true(interrupt(2));
 	assert_int_equal(counted(2), 1);
 	assert_int_equal(counted(0), 0);
+	/* Enabled: a second time it is refused, but in reinit. */
+	assert_refused(vfiosafe_irq_enable(bench.dev, MSIX, 3, events), EBUSY, "already");
 }
 
 /* The order of the way back. */
