@@ -66,13 +66,15 @@ static void allocated_memory(struct io *io)
 		   "two buffers are allocated"))
 		return;
 	fill(from.addr, 1);
-	check(moves(io, from.iova, to.iova, PAGE) && memcmp(from.addr, to.addr, PAGE) == 0,
+	check(moves(io, from.iova, to.iova, PAGE) &&
+		      memcmp(from.addr, to.addr, PAGE) == 0,
 	      "the engine moves a page from one to the other, and says so by interrupt");
 	check(vfiosafe_set_decode(io->dev, false, NULL) == 0 &&
 		      vfiosafe_set_decode(io->dev, true, NULL) == 0,
 	      "its memory decode goes off and on");
 	fill(from.addr, 2);
-	check(moves(io, from.iova, to.iova, PAGE) && memcmp(from.addr, to.addr, PAGE) == 0,
+	check(moves(io, from.iova, to.iova, PAGE) &&
+		      memcmp(from.addr, to.addr, PAGE) == 0,
 	      "after which buffers and interrupt work as before");
 	check(vfiosafe_dma_free(&from) == 0 && vfiosafe_dma_free(&to) == 0,
 	      "both are freed");
@@ -80,7 +82,8 @@ static void allocated_memory(struct io *io)
 
 static uint8_t *own_memory(uint64_t len)
 {
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -109,7 +112,8 @@ static void own_memory_and_rights(struct io *io)
 	check(vfiosafe_iommu_unmap(io->dev, to, PAGE) == 0, "one is unmapped");
 	fill(memory, 4);
 	memset(memory + PAGE, 0x55, PAGE);
-	check(moves(io, from, to, PAGE) && memory[PAGE] == 0x55 && memory[2 * PAGE - 1] == 0x55,
+	check(moves(io, from, to, PAGE) && memory[PAGE] == 0x55 &&
+		      memory[2 * PAGE - 1] == 0x55,
 	      "what is unmapped the engine does not reach");
 	check(vfiosafe_iommu_unmap(io->dev, to, PAGE) == -ENOENT &&
 		      vfiosafe_iommu_unmap(io->dev, from, PAGE) == 0,
@@ -127,14 +131,16 @@ static void file_memory(struct io *io)
 
 	fill(memory, 5);
 	if (!check(ftruncate(fd, 4 * PAGE) == 0 &&
-			   vfiosafe_iommu_map_file(io->dev, fd, 2 * PAGE, PAGE, &opts, &to) == 0 &&
+			   vfiosafe_iommu_map_file(io->dev, fd, 2 * PAGE, PAGE, &opts,
+						   &to) == 0 &&
 			   vfiosafe_iommu_map(io->dev, memory, PAGE, &opts, &from) == 0,
 		   "a page of a file is mapped"))
 		return;
 	check(moves(io, from, to, PAGE) && pread(fd, seen, PAGE, 2 * PAGE) == PAGE &&
 		      memcmp(seen, memory, PAGE) == 0,
 	      "the engine writes it, and who reads the file sees it");
-	check(vfiosafe_iommu_map_file(io->dev, fd, 3 * PAGE, 2 * PAGE, &opts, &from) == -EINVAL,
+	check(vfiosafe_iommu_map_file(io->dev, fd, 3 * PAGE, 2 * PAGE, &opts, &from) ==
+		      -EINVAL,
 	      "beyond its end it is refused");
 	check(vfiosafe_iommu_unmap(io->dev, to, PAGE) == 0, "the file is unmapped");
 	close(fd);
@@ -143,7 +149,8 @@ static void file_memory(struct io *io)
 
 static void huge_pages(struct io *io)
 {
-	static const char path[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
+	static const char path[] =
+		"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages";
 	struct vfiosafe_dma_memory mem;
 	FILE *file;
 
@@ -156,7 +163,8 @@ static void huge_pages(struct io *io)
 	if (!check(vfiosafe_dma_alloc(&mem, io->dev, 1, VFIOSAFE_DMA_HUGE_2M) == 0,
 		   "a huge page is allocated"))
 		return;
-	check(mem.len == 2u << 20 && mem.iova % (2u << 20) == 0, "at an address like its own");
+	check(mem.len == 2u << 20 && mem.iova % (2u << 20) == 0,
+	      "at an address like its own");
 	fill(mem.addr, 6);
 	check(moves(io, mem.iova, mem.iova + (1u << 20), PAGE) &&
 		      memcmp(mem.addr, (uint8_t *)mem.addr + (1u << 20), PAGE) == 0,
@@ -206,7 +214,8 @@ static void refusals(struct io *io)
 	iova = UINT64_C(1) << 60;
 	check(vfiosafe_iommu_map(io->dev, memory, PAGE, &opts, &iova) == -ERANGE,
 	      "nor are those beyond the IOMMU");
-	check(vfiosafe_iommu_map(io->dev, (void *)(uintptr_t)vfiosafe_bar_address(io->bar), PAGE,
+	check(vfiosafe_iommu_map(io->dev,
+				 (void *)(uintptr_t)vfiosafe_bar_address(io->bar), PAGE,
 				 NULL, &iova) == -EINVAL,
 	      "nor is a BAR");
 	munmap(memory, PAGE);
@@ -252,21 +261,24 @@ static void by_msi(struct io *io)
 	      "a closed eventfd is named");
 	check(vfiosafe_irq_enable(io->dev, VFIOSAFE_IRQ_MSI, 1, &not_event) == -EINVAL,
 	      "what is no eventfd is refused");
-	check(vfiosafe_irq_enable(io->dev, VFIOSAFE_IRQ_MSIX, 1, &io->event) == -EOPNOTSUPP,
+	check(vfiosafe_irq_enable(io->dev, VFIOSAFE_IRQ_MSIX, 1, &io->event) ==
+		      -EOPNOTSUPP,
 	      "it has no MSI-X");
 	check(vfiosafe_irq_enable(io->dev, VFIOSAFE_IRQ_MSI, 2, &io->event) == -ERANGE,
 	      "and one MSI vector");
 	check(vfiosafe_irq_enable(io->dev, VFIOSAFE_IRQ_MSI, 1, &io->event) == 0,
 	      "MSI is enabled");
 	check(vfiosafe_irq_enable(io->dev, VFIOSAFE_IRQ_INTX, 1, &io->event) == -EBUSY &&
-		      vfiosafe_irq_enable(io->dev, VFIOSAFE_IRQ_MSI, 1, &io->event) == -EBUSY,
+		      vfiosafe_irq_enable(io->dev, VFIOSAFE_IRQ_MSI, 1, &io->event) ==
+			      -EBUSY,
 	      "then no other, and no second time");
 	check(raises(io, 1) && signals(io->event, SOON) == 1 && acknowledges(io, 1),
 	      "an MSI comes");
 	check(vfiosafe_irq_mask(io->dev, VFIOSAFE_IRQ_MSI, 0, true) == -EOPNOTSUPP,
 	      "this kernel cannot mask it, and that is said");
 	check(vfiosafe_irq_set_fd(io->dev, VFIOSAFE_IRQ_MSI, 0, not_event) == -EINVAL &&
-		      raises(io, 1) && signals(io->event, SOON) == 1 && acknowledges(io, 1),
+		      raises(io, 1) && signals(io->event, SOON) == 1 &&
+		      acknowledges(io, 1),
 	      "an eventfd that cannot be changed stays");
 }
 

@@ -57,7 +57,8 @@ static int start(struct io *io)
 	nvme.tail = nvme.head = 0;
 	nvme.phase = 1;
 	if (rc == 0)
-		rc = vfiosafe_write32(view, NVME_AQA, (ENTRIES - 1) << 16 | (ENTRIES - 1));
+		rc = vfiosafe_write32(view, NVME_AQA,
+				      (ENTRIES - 1) << 16 | (ENTRIES - 1));
 	if (rc == 0)
 		rc = vfiosafe_write64_lo_hi(view, NVME_ASQ, nvme.sq.iova);
 	if (rc == 0)
@@ -122,8 +123,10 @@ static bool first_start(struct io *io)
 			     vfiosafe_dma_alloc(&nvme.cq, io->dev, PAGE, 0) == 0 &&
 			     vfiosafe_dma_alloc(&nvme.data, io->dev, PAGE, 0) == 0,
 		     "queues and a buffer are allocated") &&
-	       check(vfiosafe_irq_count(io->dev, VFIOSAFE_IRQ_MSIX, &count) == 0 && count > 1 &&
-			     vfiosafe_irq_enable(io->dev, VFIOSAFE_IRQ_MSIX, 1, &io->event) == 0,
+	       check(vfiosafe_irq_count(io->dev, VFIOSAFE_IRQ_MSIX, &count) == 0 &&
+			     count > 1 &&
+			     vfiosafe_irq_enable(io->dev, VFIOSAFE_IRQ_MSIX, 1,
+						 &io->event) == 0,
 		     "MSI-X is enabled") &&
 	       check(start(io) == 0, "the controller starts") &&
 	       check(identifies(io), "a command completes by MSI-X into DMA memory");
@@ -136,7 +139,8 @@ static void resets(struct io *io)
 	for (int i = 0; i < WINDOWS; i++)
 		good += vfiosafe_reset(io->dev, NULL) == 0 && identifies(io);
 	check(good == WINDOWS && nvme.reinits == WINDOWS,
-	      "after each of %d resets one does, with vector and memory from before", WINDOWS);
+	      "after each of %d resets one does, with vector and memory from before",
+	      WINDOWS);
 	check(vfiosafe_irq_trigger(io->dev, VFIOSAFE_IRQ_MSIX, 0) == 0 &&
 		      vfiosafe_reset(io->dev, NULL) == 0 && signals(io->event, 0) == 0,
 	      "a signal from before a reset is taken out");
@@ -151,7 +155,8 @@ static void other_windows(struct io *io)
 	      "a command completes after a recovery from FAULT");
 	check(vfiosafe_set_power(io->dev, VFIOSAFE_D3HOT, NULL) == 0 &&
 		      vfiosafe_irq_disable(io->dev, VFIOSAFE_IRQ_MSIX) == -EAGAIN &&
-		      vfiosafe_set_power(io->dev, VFIOSAFE_D0, NULL) == 0 && identifies(io),
+		      vfiosafe_set_power(io->dev, VFIOSAFE_D0, NULL) == 0 &&
+		      identifies(io),
 	      "after D3hot");
 	check(vfiosafe_low_power_enter(io->dev, false, NULL) == 0 &&
 		      vfiosafe_low_power_exit(io->dev, NULL) == 0 && identifies(io),
@@ -172,8 +177,8 @@ static void more_vectors(struct io *io)
 
 	if (rc == 0)
 		check(vfiosafe_irq_trigger(io->dev, VFIOSAFE_IRQ_MSIX, 3) == 0 &&
-			      signals(other, SOON) == 1 && vfiosafe_reset(io->dev, NULL) == 0 &&
-			      identifies(io),
+			      signals(other, SOON) == 1 &&
+			      vfiosafe_reset(io->dev, NULL) == 0 && identifies(io),
 		      "a vector is added, and is there after a reset");
 	else
 		check(rc == -EOPNOTSUPP && strstr(vfiosafe_error_text(), "enable 4") &&

@@ -31,7 +31,8 @@ static inline void io_name(const struct io *io, const char *model)
 static inline bool io_open(struct io *io)
 {
 	io->event = eventfd(0, EFD_CLOEXEC);
-	return check(vfiosafe_device_open(&io->dev, io->address, &io->opts) == 0, "opens") &&
+	return check(vfiosafe_device_open(&io->dev, io->address, &io->opts) == 0,
+		     "opens") &&
 	       check(vfiosafe_bar_map(&io->bar, io->dev, 0, 0, 0, 0) == 0 &&
 			     vfiosafe_bar_view(io->bar, &io->view) == 0,
 		     "maps BAR 0") &&

@@ -16,8 +16,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	io.address = argv[2];
-	io.opts.door = strcmp(argv[3], "cdev") == 0 ? VFIOSAFE_DOOR_CDEV
-						    : VFIOSAFE_DOOR_GROUP;
+	io.opts.door =
+		strcmp(argv[3], "cdev") == 0 ? VFIOSAFE_DOOR_CDEV : VFIOSAFE_DOOR_GROUP;
 	setlinebuf(stdout);
 	return strcmp(argv[1], "edu") == 0 ? io_edu(&io) : io_nvme(&io);
 }
