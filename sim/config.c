@@ -71,10 +71,13 @@ static void write_shadow(struct vfiosafe_sim *sim, uint64_t pos, uint8_t value)
 {
 	uint16_t bits = pos == PCI_COMMAND ? DECODES : PCI_COMMAND_INTX_DISABLE;
 	uint16_t told = pos == PCI_COMMAND ? value : (uint16_t)(value << 8);
+	uint16_t changes = (sim->shadow ^ told) & bits;
 
 	sim->shadow = (uint16_t)((sim->shadow & ~bits) | (told & bits));
 	if (pos != PCI_COMMAND) {
-		vsim_intx_disable_bit(sim);
+		/* Said again it is nothing new: a line that is masked stays so. */
+		if (changes)
+			vsim_intx_disable_bit(sim);
 	} else if (sim->deaf && (value & PCI_COMMAND_MEMORY)) {
 		/* VFIO sees the decode off that it thinks is on: restores BARs. */
 		sim->deaf = false;

@@ -122,6 +122,11 @@ static void intx_disable_in_command_masks_the_line(void **state)
 	assert_int_equal(signals(event), 0);
 	config_set16(rig, PCI_COMMAND, command);
 	assert_int_equal(signals(event), 1);
+	/* Said once more: the line, which came, stays masked. */
+	config_set16(rig, PCI_COMMAND, command);
+	assert_int_equal(signals(event), 0);
+	assert_int_equal(intx(rig, UNMASK), 0);
+	assert_int_equal(signals(event), 1);
 }
 
 static void a_reset_lowers_the_line_and_keeps_the_mask(void **state)
