@@ -32,11 +32,11 @@ static struct vsim_file *free_slot(struct vfiosafe_sim *sim)
 	return NULL;
 }
 
-/* Not by assignment: the number is looked at without the lock. */
+/* Not by assignment: number and kind are looked at without the lock. */
 static void fill_slot(struct vsim_file *file, enum vsim_file_kind kind, int hold,
 		      uint64_t ino)
 {
-	file->kind = kind;
+	__atomic_store_n(&file->kind, kind, __ATOMIC_RELAXED);
 	file->hold = hold;
 	__atomic_store_n(&file->granted, false, __ATOMIC_RELAXED);
 	file->closed = false;

@@ -13,13 +13,22 @@
 
 #include "internal.h"
 
+/*
+ * A call that is under way may look at a file whose last fd another thread is closing:
+ * then it finds none.
+ */
+static enum vsim_file_kind kind_of(const struct vsim_file *file)
+{
+	return file ? __atomic_load_n(&file->kind, __ATOMIC_RELAXED) : VSIM_FILE_NONE;
+}
+
 /* A device that may be used; else NULL, and in @rc why if it is one of ours. */
 static struct vsim_file *device_of(struct vfiosafe_sim *sim, int fd, int *rc)
 {
 	struct vsim_file *file = vsim_file_of(sim, fd);
 
 	*rc = 0;
-	if (!file || file->kind != VSIM_FILE_DEVICE)
+	if (kind_of(file) != VSIM_FILE_DEVICE)
 		return NULL;
 	if (vsim_file_granted(file))
 		return file;
@@ -71,7 +80,7 @@ static int table_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 	struct vfiosafe_sim *sim = ctx;
 	struct vsim_file *file = vsim_file_of(sim, fd);
 
-	switch (file ? file->kind : VSIM_FILE_NONE) {
+	switch (kind_of(file)) {
 	case VSIM_FILE_DEVICE:
 		return vsim_device_ioctl(sim, file, request, arg);
 	case VSIM_FILE_IOMMUFD:
@@ -111,7 +120,7 @@ static int table_rdev(void *ctx, int fd, uint64_t *rdev)
 	struct vfiosafe_sim *sim = ctx;
 	const struct vsim_file *file = vsim_file_of(sim, fd);
 
-	if (!file || file->kind != VSIM_FILE_DEVICE)
+	if (kind_of(file) != VSIM_FILE_DEVICE)
 		return sim->host->rdev(sim->host->ctx, fd, rdev);
 	*rdev = makedev(VSIM_MAJOR, sim->number);
 	return 0;
