@@ -12,23 +12,18 @@
 #define EVENT_SIZE_MIN 32
 _Static_assert(sizeof(struct vfiosafe_event) == EVENT_SIZE_MIN, "grows at its end only");
 
-/* The fd says that there is something, until somebody has seen that there is nothing. */
-static void tell(struct vfiosafe_device *dev)
+/*
+ * The queue's fd is written after the queue, and read before it, and written again if
+ * something was left: so it is never still while there is something that nobody is about
+ * to read. The lock is not held over that.
+ */
+static void tell(const struct vfiosafe_device *dev)
 {
-	struct vsf_events *events = &dev->events;
-	uint64_t count;
-	int rc;
-
-	if (events->queue.used > 0 && !events->told) {
-		events->told = vsf_sys(dev->sys, event_write, events->queue_fd) >= 0;
-	} else if (events->queue.used == 0 && events->told) {
-		rc = vsf_sys(dev->sys, event_read, events->queue_fd, &count);
-		events->told = rc < 0 && rc != -EAGAIN;
-	}
+	(void)vsf_sys(dev->sys, event_write, dev->events.queue_fd);
 }
 
-void vsf_event_put_locked(struct vfiosafe_device *dev, enum vfiosafe_event_type type,
-			  int result, enum vfiosafe_cause cause, uint64_t count)
+void vsf_event_put(struct vfiosafe_device *dev, enum vfiosafe_event_type type, int result,
+		   enum vfiosafe_cause cause, uint64_t count)
 {
 	struct vfiosafe_event event = {
 		.type = type,
@@ -39,16 +34,13 @@ void vsf_event_put_locked(struct vfiosafe_device *dev, enum vfiosafe_event_type 
 		.count = count < UINT32_MAX ? (uint32_t)count : UINT32_MAX,
 	};
 
-	vsf_queue_put(&dev->events.queue, &event);
-	tell(dev);
-}
-
-void vsf_event_put(struct vfiosafe_device *dev, enum vfiosafe_event_type type, int result,
-		   enum vfiosafe_cause cause, uint64_t count)
-{
+	/* A window of the parent's that a child ends: its locks are void there. */
+	if (vsf_words_forked(dev->words))
+		return;
 	pthread_mutex_lock(&dev->events.lock);
-	vsf_event_put_locked(dev, type, result, cause, count);
+	vsf_queue_put(&dev->events.queue, &event);
 	pthread_mutex_unlock(&dev->events.lock);
+	tell(dev);
 }
 
 void vsf_event_opened(const struct vsf_run *run)
@@ -91,12 +83,18 @@ static void look_around(struct vfiosafe_device *dev)
 static int take(struct vfiosafe_device *dev, void *events, unsigned int count,
 		size_t event_size)
 {
+	struct vsf_queue *queue = &dev->events.queue;
+	uint64_t told;
 	unsigned int n;
+	bool more;
 
+	(void)vsf_sys(dev->sys, event_read, dev->events.queue_fd, &told);
 	pthread_mutex_lock(&dev->events.lock);
-	n = vsf_queue_take(&dev->events.queue, events, count, event_size);
-	tell(dev);
+	n = vsf_queue_take(queue, events, count, event_size);
+	more = queue->used > 0;
 	pthread_mutex_unlock(&dev->events.lock);
+	if (more)
+		tell(dev);
 	if (n > 0)
 		return (int)n;
 	if (vsf_device_state(dev) == VFIOSAFE_GONE)

@@ -23,14 +23,14 @@ struct vsf_queue {
 struct vsf_events {
 	/* Constant after open. */
 	int epoll_fd; /* readable while one of the others is */
-	int queue_fd; /* readable while the queue is not empty */
+	int queue_fd; /* readable if the queue is not empty, and now and then if it is */
 	int err_fd;   /* written by the kernel; -1: not armed */
 	int req_fd;
 	bool armed_for_us; /* of an adopted device: to be disarmed at close */
 
-	pthread_mutex_t lock; /* innermost; nothing but eventfds is called under it */
+	pthread_mutex_t look_lock; /* held over a look at err_fd and req_fd */
+	pthread_mutex_t lock;	   /* innermost: held over no call at all */
 	struct vsf_queue queue;
-	bool told; /* queue_fd is readable */
 
 	/* Atomic. */
 	bool aer;     /* an error was reported, and no state has followed yet */
@@ -65,9 +65,17 @@ bool vsf_events_reported(struct vfiosafe_device *dev);
 	"the same port"
 
 /*
- * At the end of a window. The link reset that follows a fatal error takes COMMAND away
- * at some time after the report: it may have come after our reset.
+ * The kernel reports an error first, and then, if it was a fatal one, resets the link:
+ * the device forgets COMMAND. Ours may come in between; then it is the lock that our
+ * reset has just given back which the kernel is waiting for, and it takes it, and that of
+ * the config space, at once. So after the reset of a device that had an error there is a
+ * moment's pause; what comes after it waits for the link, and writes COMMAND.
+ *
+ * The time at which that moment is over.
  */
+int64_t vsf_events_settled(const struct vsf_run *run);
+
+/* At the end of a window: the link reset came still later, or the next error. */
 void vsf_events_look_again(const struct vsf_run *run);
 
 /* -EBUSY, with a text, if the kernel wants the device back. */
@@ -82,9 +90,6 @@ static inline bool vsf_events_take_aer(struct vsf_events *events)
 /* event.c: into the queue; with dev->lock held or without */
 void vsf_event_put(struct vfiosafe_device *dev, enum vfiosafe_event_type type, int result,
 		   enum vfiosafe_cause cause, uint64_t count);
-/* The same with events->lock held. */
-void vsf_event_put_locked(struct vfiosafe_device *dev, enum vfiosafe_event_type type,
-			  int result, enum vfiosafe_cause cause, uint64_t count);
 /* A window; not those that are changes of ours. */
 void vsf_event_opened(const struct vsf_run *run);
 void vsf_event_closed(const struct vsf_run *run);

@@ -9,6 +9,8 @@
 #include "uapi.h"
 #include "window.h"
 
+#define SETTLE_MS 20
+
 /* An eventfd that makes the device's epoll fd readable. */
 static int event_new(struct vfiosafe_device *dev, int *fd)
 {
@@ -114,6 +116,7 @@ int vsf_events_open(struct vfiosafe_device *dev, bool armed)
 	events->epoll_fd = events->queue_fd = events->err_fd = events->req_fd = -1;
 	dev->fault_event_fd = dev->wakeup_fd = -1;
 	events->armed_for_us = armed && dev->door == VFIOSAFE_DOOR_FD;
+	pthread_mutex_init(&events->look_lock, NULL);
 	pthread_mutex_init(&events->lock, NULL);
 	rc = make_all(dev, armed);
 	if (rc < 0)
@@ -147,6 +150,7 @@ void vsf_events_close(struct vfiosafe_device *dev)
 	event_free(dev, &events->queue_fd);
 	event_free(dev, &events->epoll_fd);
 	pthread_mutex_destroy(&events->lock);
+	pthread_mutex_destroy(&events->look_lock);
 }
 
 /* How often the kernel wrote to @fd since the last look. */
@@ -159,25 +163,24 @@ static uint64_t signals(const struct vfiosafe_device *dev, int fd)
 	return count;
 }
 
-/* Under the lock, so that a second thread which finds nothing here finds the flag. */
+/* Under a lock, so that a second thread which finds nothing here finds the flag. */
 static void take_signals(struct vfiosafe_device *dev, bool *asked)
 {
 	struct vsf_events *events = &dev->events;
 	uint64_t errors, requests;
 
-	pthread_mutex_lock(&events->lock);
+	pthread_mutex_lock(&events->look_lock);
 	errors = signals(dev, events->err_fd);
 	if (errors > 0) {
-		vsf_event_put_locked(dev, VFIOSAFE_EVENT_AER, 0, VFIOSAFE_CAUSE_NONE, errors);
+		vsf_event_put(dev, VFIOSAFE_EVENT_AER, 0, VFIOSAFE_CAUSE_NONE, errors);
 		__atomic_store_n(&events->aer, true, __ATOMIC_RELEASE);
 	}
 	requests = signals(dev, events->req_fd);
 	if (requests > 0) {
-		vsf_event_put_locked(dev, VFIOSAFE_EVENT_RELEASE, 0, VFIOSAFE_CAUSE_NONE,
-				     requests);
+		vsf_event_put(dev, VFIOSAFE_EVENT_RELEASE, 0, VFIOSAFE_CAUSE_NONE, requests);
 		*asked = !__atomic_exchange_n(&events->release, true, __ATOMIC_ACQ_REL);
 	}
-	pthread_mutex_unlock(&events->lock);
+	pthread_mutex_unlock(&events->look_lock);
 }
 
 bool vsf_events_reported(struct vfiosafe_device *dev)
@@ -199,13 +202,23 @@ void vsf_events_collect(struct vfiosafe_device *dev)
 		vsf_device_fault(dev, VFIOSAFE_CAUSE_AER, VSF_EVENTS_AER_WHY);
 }
 
+static bool had_error(const struct vsf_run *run)
+{
+	return run->from_fault && vfiosafe_device_cause(run->dev) == VFIOSAFE_CAUSE_AER;
+}
+
+int64_t vsf_events_settled(const struct vsf_run *run)
+{
+	return had_error(run) ? vsf_deadline(run->dev->sys, SETTLE_MS) : 0;
+}
+
 void vsf_events_look_again(const struct vsf_run *run)
 {
 	struct vfiosafe_device *dev = run->dev;
 	uint16_t now = 0;
 
 	vsf_events_collect(dev);
-	if (!run->from_fault || vfiosafe_device_cause(dev) != VFIOSAFE_CAUSE_AER)
+	if (!had_error(run))
 		return;
 	if (vsf_config_read16(dev, VSF_PCI_COMMAND, &now) == 0 && now != UINT16_MAX &&
 	    (now & VSF_PCI_COMMAND_MEMORY))

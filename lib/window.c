@@ -111,9 +111,12 @@ int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 	if (!win)
 		return vsf_fail(ENOMEM, "out of memory");
 	*win = want;
+	/* Until the window is there, for a close to wait for. */
+	vsf_count_inside(dev, 1);
 	vsf_fault_collect(dev);
 	vsf_events_collect(dev);
 	rc = lead_or_join(win);
+	vsf_count_inside(dev, -1);
 	if (rc < 0 && rc != -EAGAIN) {
 		vsf_run_put(win->run);
 		free(win);

@@ -55,6 +55,7 @@ struct vsf_run {
 	int64_t timeout;  /* ns; a forced window gets it once more */
 	bool command_off; /* we turned bits of COMMAND off */
 	uint16_t command; /* to be restored */
+	int64_t settled;  /* not ready before: vsf_events_settled() */
 
 	/* Written before OVER is published under dev->lock; then constant. */
 	bool over;

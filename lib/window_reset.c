@@ -197,6 +197,7 @@ int vsf_run_commit(struct vsf_run *run)
 		return vsf_run_gone(run);
 	if (rc < 0)
 		return reset_failed(run, rc);
+	run->settled = vsf_events_settled(run);
 	/* Not before: from here no way leads back to LIVE in the same generation. */
 	rc = leave_low_power(run);
 	if (rc < 0)
@@ -243,6 +244,8 @@ int vsf_run_poll_ready(struct vsf_run *run)
 
 	if (is_gone(run))
 		return vsf_run_gone(run);
+	if (vsf_now(run->dev->sys) < run->settled && !is_late(run))
+		return -EAGAIN;
 	if (vsf_config_answers(run->dev))
 		rc = vsf_callback(run->dev, VSF_READY, VFIOSAFE_FOREVER);
 	if (rc < 0 && rc != -EAGAIN)

@@ -238,7 +238,33 @@ static void an_error_after_the_reset_is_a_fault(void **state)
 	assert_ok(vfiosafe_recover(bench.dev, NULL));
 }
 
-/* The kernel resets the link at some time after it reported: after ours, here. */
+static bool link_was_reset;
+
+static void reset_link_in_a_pause(struct fake *fake, enum fake_call call, uint64_t key)
+{
+	(void)key;
+	if (call != FAKE_SLEEP || bench.fn->resets == 0)
+		return;
+	fake->hook = NULL;
+	link_was_reset = true;
+	fake_set_command(bench.fn, 0);
+}
+
+/* The kernel was waiting for our reset to end, to reset the link. */
+static void a_link_reset_just_after_ours_is_waited_for(void **state)
+{
+	(void)state;
+	report(ERR_IRQ, 1);
+	assert_int_equal(vfiosafe_wait(bench.dev, VFIOSAFE_FOREVER), -EIO);
+	link_was_reset = false;
+	bench.k.hook = reset_link_in_a_pause;
+	assert_ok(vfiosafe_recover(bench.dev, NULL));
+	assert_true(link_was_reset);
+	assert_state(LIVE);
+	assert_int_equal(fake_command(bench.fn) & 2, 2);
+}
+
+/* It came later still. */
 static void a_link_reset_that_comes_late_is_a_fault_again(void **state)
 {
 	(void)state;
@@ -301,6 +327,7 @@ int main(void)
 		TEST(a_fatal_error_leaves_command_to_be_written_first),
 		TEST(an_error_before_the_reset_is_healed_by_it),
 		TEST(an_error_after_the_reset_is_a_fault),
+		TEST(a_link_reset_just_after_ours_is_waited_for),
 		TEST(a_link_reset_that_comes_late_is_a_fault_again),
 		TEST(an_error_of_a_sleeping_device_is_met_when_it_wakes),
 		TEST(a_report_that_was_dealt_with_does_not_strike_again),
