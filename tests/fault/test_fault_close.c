@@ -17,9 +17,10 @@
 
 #define SIM_MAP "vfiosafe-sim-bar"
 
-/* A thread that stays in a section, storing into LOG and loading ID. */
+/* A thread that stays in a section, storing into its half of LOG and loading ID. */
 struct straggler {
 	struct rig *rig;
+	uint32_t half;
 	bool stop;
 	uint64_t stores;
 	uint32_t seen;
@@ -36,7 +37,7 @@ static void *stay(void *arg)
 	uint32_t n = 0;
 
 	while (rc == 0 && !__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
-		*rig_log(s->rig, n) = stamp | 1;
+		*rig_log(s->rig, 2 * n + s->half) = stamp | 1;
 		__atomic_store_n(&s->seen, *rig_reg32(s->rig, VFIOSAFE_SIM_REG_ID),
 				 __ATOMIC_RELAXED);
 		__atomic_store_n(&s->stores, ++n, __ATOMIC_RELEASE);
@@ -50,9 +51,9 @@ static uint64_t stores(const struct straggler *s)
 	return __atomic_load_n(&s->stores, __ATOMIC_ACQUIRE);
 }
 
-static void straggle(struct straggler *s, struct rig *rig)
+static void straggle(struct straggler *s, struct rig *rig, uint32_t half)
 {
-	*s = (struct straggler){ .rig = rig };
+	*s = (struct straggler){ .rig = rig, .half = half };
 	assert_int_equal(pthread_create(&s->thread, NULL, stay, s), 0);
 	until(stores(s) > 0);
 }
@@ -145,7 +146,7 @@ static void requested(bool by_address)
 
 	sim_alone(&rig, &before);
 	rig_open(&rig, &opts);
-	straggle(&s, &rig);
+	straggle(&s, &rig, 0);
 	assert_true(holding(&rig).held.fds > 0);
 	assert_true(holding(&rig).held.mappings > 0);
 	vfiosafe_sim_request_release(rig.sim);
@@ -196,8 +197,8 @@ static void a_close_in_the_middle_of_faults(void **state)
 		struct straggler s[2];
 
 		rig_open(&rig, &opts);
-		straggle(&s[0], &rig);
-		straggle(&s[1], &rig);
+		straggle(&s[0], &rig, 0);
+		straggle(&s[1], &rig, 1);
 		rig_away(&rig, (enum way)(i % WAYS));
 		assert_int_equal(vfiosafe_device_close(rig.dev, 0), -EBUSY);
 		assert_holds_nothing(&rig, &before);
@@ -263,7 +264,7 @@ static void accesses_under_way_end_with_gone_and_no_value(void **state)
 		assert_int_equal(vfiosafe_bar_map(&memory, rig.dev, 2, 0, 0, 0), 0);
 		assert_int_equal(vfiosafe_bar_view(memory, &view), 0);
 		assert_int_equal(vfiosafe_write8(&view, 0, 0x77), 0);
-		straggle(&s, &rig);
+		straggle(&s, &rig, 0);
 		start(&w[0], rig.bar, 4);
 		start(&w[1], memory, 1);
 		assert_int_equal(vfiosafe_device_close(rig.dev, 0), -EBUSY);

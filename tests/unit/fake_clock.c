@@ -50,7 +50,7 @@ static int futex_wait(void *ctx, const uint32_t *word, uint32_t value, int64_t d
 		return -EAGAIN;
 	if (deadline == INT64_MAX)
 		fake->misuse = "a wait for ever on a clock that stands still";
-	if (deadline != INT64_MAX && deadline > fake->now)
+	if (deadline != INT64_MAX && deadline > __atomic_load_n(&fake->now, __ATOMIC_RELAXED))
 		__atomic_store_n(&fake->now, deadline, __ATOMIC_RELAXED);
 	return -ETIMEDOUT;
 }
