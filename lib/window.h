@@ -95,14 +95,20 @@ int vsf_run_gone(struct vsf_run *run);
 int vsf_run_commit(struct vsf_run *run);
 int vsf_run_poll_ready(struct vsf_run *run);
 int vsf_run_finish(struct vsf_run *run);
-/* COMMAND as it was, if commit changed it. */
-int vsf_run_command_back(struct vsf_run *run);
 /* What was marked as lost is healed by a reset that comes now. */
 void vsf_heal_marks(struct vfiosafe_device *dev);
-/* Notes COMMAND, and turns bus mastering and @also off. */
-int vsf_run_stop_dma(struct vsf_run *run, uint16_t also);
 /* The word to RESETTING. -EAGAIN: gone. */
 int vsf_run_enter_resetting(struct vsf_run *run);
+
+/* window_command.c */
+
+/* Notes COMMAND, and turns bus mastering and @also off. */
+int vsf_run_stop_dma(struct vsf_run *run, uint16_t also);
+/* COMMAND as it was, if commit changed it. */
+int vsf_run_command_back(struct vsf_run *run);
+/* After a reset: memory decode, seen to be on; then DMA, and with it MSI, as it was. */
+int vsf_run_restore_command(const struct vsf_run *run);
+int vsf_run_restore_master(const struct vsf_run *run);
 
 /* park.c: the commits of PARK, which ends the run, and of WAKE */
 int vsf_run_park(struct vsf_run *run);

@@ -22,45 +22,6 @@ static bool is_late(const struct vsf_run *run)
 	return vsf_now(run->dev->sys) >= run->deadline;
 }
 
-int vsf_run_command_back(struct vsf_run *run)
-{
-	if (!run->command_off)
-		return 0;
-	run->command_off = false;
-	return vsf_config_write16(run->dev, VSF_PCI_COMMAND, run->command);
-}
-
-/* Was COMMAND lost, or the memory decode taken away behind our back? */
-static bool command_is_bad(const struct vsf_run *run, uint16_t now)
-{
-	return run->from_fault || run->from_parked ||
-	       (now | VSF_PCI_COMMAND_INTX_OFF) == UINT16_MAX ||
-	       (run->dev->command & ~now & VSF_PCI_COMMAND_MEMORY);
-}
-
-/*
- * Notes COMMAND as it must be afterwards, and turns bus mastering off, so that no
- * DMA is under way. The write is not posted: it pushes earlier stores to the BAR
- * in front of it. A reset would preserve a bad one: then the last good one is
- * written.
- */
-int vsf_run_stop_dma(struct vsf_run *run, uint16_t also)
-{
-	struct vfiosafe_device *dev = run->dev;
-	uint16_t off = VSF_PCI_COMMAND_MASTER | also, now;
-	int rc = vsf_config_read16(dev, VSF_PCI_COMMAND, &now);
-
-	if (rc < 0)
-		return rc;
-	run->command = command_is_bad(run, now) ? dev->command : now;
-	/* Should this end in FAULT: what the recovery comes back to. */
-	pthread_mutex_lock(&dev->lock);
-	dev->command = run->command;
-	pthread_mutex_unlock(&dev->lock);
-	run->command_off = !run->from_fault && !run->from_parked && (run->command & off);
-	return vsf_config_write16(dev, VSF_PCI_COMMAND, run->command & (uint16_t)~off);
-}
-
 /* A reset method may need D0; and only from D0 a refusal loses nothing. */
 static int power_up(struct vsf_run *run)
 {
@@ -265,28 +226,6 @@ int vsf_run_poll_ready(struct vsf_run *run)
 	return VFIOSAFE_STEP_FINISH;
 }
 
-/* Memory decode first, seen to be on; bus mastering comes later. */
-static int restore_command(const struct vsf_run *run)
-{
-	const struct vfiosafe_device *dev = run->dev;
-	uint16_t without = run->command & (uint16_t)~VSF_PCI_COMMAND_MASTER, now;
-	int rc = vsf_config_write16(dev, VSF_PCI_COMMAND, without);
-
-	if (rc == 0)
-		rc = vsf_config_read16(dev, VSF_PCI_COMMAND, &now);
-	if (rc == 0 && (without & ~now & VSF_PCI_COMMAND_MEMORY))
-		rc = -EIO;
-	return rc;
-}
-
-/* DMA, and with it MSI, as it was: the last thing before the driver. */
-static int restore_master(const struct vsf_run *run)
-{
-	if (!(run->command & VSF_PCI_COMMAND_MASTER) || run->dev->keep_bus_master_off)
-		return 0;
-	return vsf_config_write16(run->dev, VSF_PCI_COMMAND, run->command);
-}
-
 static int enter_live(struct vsf_run *run)
 {
 	struct vfiosafe_device *dev = run->dev;
@@ -323,7 +262,7 @@ int vsf_run_finish(struct vsf_run *run)
 
 	if (is_gone(run))
 		return vsf_run_gone(run);
-	rc = restore_command(run);
+	rc = vsf_run_restore_command(run);
 	if (rc < 0)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY,
 				     "COMMAND of %s does not hold what was there before: %s",
@@ -334,7 +273,7 @@ int vsf_run_finish(struct vsf_run *run)
 	if (rc < 0)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY, "%s",
 				     vfiosafe_error_text());
-	rc = restore_master(run);
+	rc = vsf_run_restore_master(run);
 	if (rc < 0)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY,
 				     "bus mastering of %s could not be turned on again: %s",
