@@ -3,19 +3,11 @@
  * The kernel wants its device back while sections are open: it gets it within a second,
  * and they run on over private memory.
  */
-#include "fault_rig.h"
+#include "fault_holding.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define SIM_MAP "vfiosafe-sim-bar"
 
 /* A thread that stays in a section, storing into its half of LOG and loading ID. */
 struct straggler {
@@ -69,70 +61,6 @@ static void leave(struct straggler *s)
 {
 	__atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
 	assert_int_equal(pthread_join(s->thread, NULL), 0);
-}
-
-/* How many fds of this process are the simulated device. */
-static unsigned int count_fds(const struct rig *rig)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	struct stat device, other;
-	unsigned int n = 0;
-	struct dirent *entry;
-
-	assert_non_null(dir);
-	assert_int_equal(fstat(vfiosafe_sim_device_fd(rig->sim), &device), 0);
-	while ((entry = readdir(dir)))
-		n += fstatat(dirfd(dir), entry->d_name, &other, 0) == 0 &&
-		     other.st_ino == device.st_ino && other.st_dev == device.st_dev;
-	closedir(dir);
-	return n;
-}
-
-/* By the simulation's books, and by what /proc says of this process. */
-struct holding {
-	struct vfiosafe_sim_held held;
-	unsigned int fds, maps;
-};
-
-static struct holding holding(const struct rig *rig)
-{
-	struct holding now = { .fds = count_fds(rig), .maps = count_maps(SIM_MAP) };
-
-	vfiosafe_sim_held(rig->sim, &now.held);
-	return now;
-}
-
-static void assert_holds_nothing(const struct rig *rig, const struct holding *before)
-{
-	struct holding now = holding(rig);
-
-	assert_int_equal(now.held.fds, 0);
-	assert_int_equal(now.held.mappings, 0);
-	assert_int_equal(now.fds, before->fds);
-	assert_int_equal(now.maps, before->maps);
-}
-
-static void wait_for_request(const struct rig *rig)
-{
-	struct pollfd p = { .fd = vfiosafe_event_fd(rig->dev), .events = POLLIN };
-	struct vfiosafe_event event = { 0 };
-
-	do {
-		assert_int_equal(poll(&p, 1, 30000), 1);
-		assert_int_equal(vfiosafe_event_read(rig->dev, &event, 1, sizeof(event)),
-				 1);
-	} while (event.type != VFIOSAFE_EVENT_RELEASE);
-}
-
-/* What the simulation itself has of the device. */
-static void sim_alone(struct rig *rig, struct holding *before)
-{
-	struct rig_opts bare = { .no_bar = true, .by_address = true };
-
-	rig_open(rig, &bare);
-	assert_int_equal(vfiosafe_device_close(rig->dev, 1000), 0);
-	*before = holding(rig);
-	vfiosafe_sim_close(rig->sim);
 }
 
 static void requested(bool by_address)
@@ -279,81 +207,6 @@ static void accesses_under_way_end_with_gone_and_no_value(void **state)
 	rig_restore();
 }
 
-static void *reset(void *arg)
-{
-	struct rig *rig = arg;
-
-	return (void *)(intptr_t)vfiosafe_reset(rig->dev, NULL);
-}
-
-/* The call that is under way holds the device until it returns, and no longer. */
-static void a_reset_under_way_is_the_last(void **state)
-{
-	struct rig_opts opts = { .by_address = true, .window_us = 100000 };
-	struct holding before;
-	pthread_t thread;
-	struct rig rig;
-	void *rc;
-
-	(void)state;
-	rig_install();
-	sim_alone(&rig, &before);
-	rig_open(&rig, &opts);
-	assert_int_equal(pthread_create(&thread, NULL, reset, &rig), 0);
-	until(rig_counts(&rig).windows == 1);
-	assert_int_equal(vfiosafe_device_close(rig.dev, 10), -EBUSY);
-	pthread_join(thread, &rc);
-	assert_int_equal((intptr_t)rc, -ENODEV);
-	assert_int_equal(rig_counts(&rig).resets, 1);
-	assert_holds_nothing(&rig, &before);
-	assert_int_equal(rig.reinits, 0);
-	rig_close(&rig);
-	rig_restore();
-}
-
-/* Pulled out in each state that a device can be in. */
-static void unplugged_in(int which)
-{
-	struct rig_opts opts = { .by_address = true };
-	struct vfiosafe_window *win = NULL;
-	struct holding before;
-	struct rig rig;
-	int64_t begin;
-
-	sim_alone(&rig, &before);
-	rig_open(&rig, &opts);
-	if (which == 1)
-		assert_int_equal(vfiosafe_mark_lost(rig.dev, NULL), 0);
-	if (which == 2)
-		assert_int_equal(vfiosafe_set_decode(rig.dev, false, NULL), 0);
-	if (which >= 3)
-		assert_int_equal(vfiosafe_window_begin(&win, rig.dev, NULL), 0);
-	if (which >= 4)
-		until(vfiosafe_window_poll(win) == VFIOSAFE_STEP_COMMIT);
-	if (which == 5)
-		assert_int_equal(vfiosafe_window_commit(win), 0);
-	vfiosafe_sim_unplug(rig.sim);
-	if (which == 4)
-		assert_int_not_equal(vfiosafe_window_commit(win), 0);
-	begin = now_ms();
-	wait_for_request(&rig);
-	assert_int_equal(vfiosafe_reset(rig.dev, NULL), -EBUSY);
-	vfiosafe_window_end(win);
-	assert_int_equal(vfiosafe_device_close(rig.dev, 1000), 0);
-	assert_holds_nothing(&rig, &before);
-	assert_true(now_ms() - begin < 1000);
-	vfiosafe_sim_close(rig.sim);
-}
-
-static void a_device_that_was_pulled_out_is_closed_in_any_state(void **state)
-{
-	(void)state;
-	rig_install();
-	for (int which = 0; which <= 5; which++)
-		unplugged_in(which);
-	rig_restore();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -361,8 +214,6 @@ int main(void)
 		cmocka_unit_test(nor_that_of_an_adopted_one),
 		cmocka_unit_test(a_close_in_the_middle_of_faults),
 		cmocka_unit_test(accesses_under_way_end_with_gone_and_no_value),
-		cmocka_unit_test(a_reset_under_way_is_the_last),
-		cmocka_unit_test(a_device_that_was_pulled_out_is_closed_in_any_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,14 @@ static inline int wake(enum way way)
 	return wake_opts(way, NULL);
 }
 
+/* From LIVE, with bus mastering on. */
+static inline void parked(enum way way)
+{
+	fake_set_command(bench.fn, 0x0006);
+	assert_ok(park(way));
+	fake_log_clear(&bench.k);
+}
+
 /* Each way on a device of its own; a failure says which. */
 static inline void each_way(void (*test)(enum way way))
 {
