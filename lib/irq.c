@@ -67,6 +67,9 @@ int vsf_irq_enter(struct vfiosafe_device *dev, enum vfiosafe_irq_kind kind,
 int vsf_irq_leave(struct vfiosafe_device *dev, int rc)
 {
 	pthread_mutex_unlock(&dev->irqs.lock);
+	/* A close may have taken the fd away in the middle of it. */
+	if (rc < 0 && vsf_device_state(dev) == VFIOSAFE_GONE)
+		rc = vsf_state_error(0, 0);
 	vsf_count_inside(dev, -1);
 	return rc;
 }

@@ -6,6 +6,7 @@
 #include "dma_rig.h"
 #include "sys.h"
 #include "uapi.h"
+#include "unit_thread.h"
 
 static unsigned long map_request(void)
 {
@@ -184,6 +185,27 @@ static void an_adopted_device_has_no_context_of_ours(void **state)
 	assert_ok(vfiosafe_device_close(dev, 1000));
 }
 
+/* Closed over an open section: GONE, and not freed yet. */
+static void a_device_that_is_gone_is_unmapped_from_and_no_more(void **state)
+{
+	struct vfiosafe_dma_memory mem, other;
+	uint64_t iova = mapped(0, PAGE, NULL);
+	struct holder holder = { 0 };
+
+	(void)state;
+	assert_ok(vfiosafe_dma_alloc(&mem, bench.dev, 1, 0));
+	hold(&holder, &bench.view);
+	assert_int_equal(vfiosafe_device_close(bench.dev, 0), -EBUSY);
+	assert_refused(vfiosafe_iommu_map(bench.dev, memory(0), PAGE, NULL, &iova),
+		       ENODEV, "gone");
+	assert_refused(vfiosafe_dma_alloc(&other, bench.dev, 1, 0), ENODEV, "gone");
+	/* Sections may be using it. */
+	memset(mem.addr, 1, mem.len);
+	assert_ok(vfiosafe_dma_free(&mem));
+	assert_ok(vfiosafe_iommu_unmap(bench.dev, iova, PAGE));
+	(void)release(&holder);
+}
+
 /* In the child: 0 if all is refused as it has to be. */
 static int as_a_child(struct vfiosafe_dma_memory *mem, uint64_t iova)
 {
@@ -238,6 +260,7 @@ int main(void)
 		BOTH(files_that_cannot_be_mapped_say_why),
 		BOTH(a_section_cannot_wait_for_it),
 		BOTH(an_adopted_device_has_no_context_of_ours),
+		BOTH(a_device_that_is_gone_is_unmapped_from_and_no_more),
 		BOTH(a_forked_child_has_no_part_in_it),
 	};
 

@@ -4,6 +4,7 @@
 
 #include "irq_rig.h"
 #include "uapi.h"
+#include "unit_thread.h"
 
 #define SET_IRQS VFIO_DEVICE_SET_IRQS
 
@@ -175,6 +176,21 @@ static void a_section_cannot_wait_for_it(void **state)
 	assert_ok(vfiosafe_end(&sec));
 }
 
+/* Closed over an open section: GONE, and not freed yet. */
+static void a_device_that_is_gone_has_none(void **state)
+{
+	struct holder holder = { 0 };
+
+	(void)state;
+	enabled(MSIX, 2);
+	hold(&holder, &bench.view);
+	assert_int_equal(vfiosafe_device_close(bench.dev, 0), -EBUSY);
+	assert_int_equal(bench.fn->irq.kind, -1);
+	assert_refused(vfiosafe_irq_trigger(bench.dev, MSIX, 0), ENODEV, "gone");
+	assert_refused(vfiosafe_irq_disable(bench.dev, MSIX), ENODEV, "gone");
+	(void)release(&holder);
+}
+
 /* In the child: 0 if all is refused, and close leaves the parent's interrupts alone. */
 static int as_a_child(void)
 {
@@ -227,6 +243,7 @@ int main(void)
 		IRQ_TEST(what_the_device_or_the_kernel_lacks_is_said),
 		IRQ_TEST(what_makes_no_sense_is_refused),
 		IRQ_TEST(a_section_cannot_wait_for_it),
+		IRQ_TEST(a_device_that_is_gone_has_none),
 		IRQ_TEST(a_forked_child_is_refused),
 	};
 

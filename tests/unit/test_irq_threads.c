@@ -110,11 +110,34 @@ static void what_is_being_enabled_when_a_reset_begins_is_enabled_after_it(void *
 	assert_int_equal(counted(1), 1);
 }
 
+static int trigger_now(void)
+{
+	return vfiosafe_irq_trigger(bench.dev, MSIX, 0);
+}
+
+/* The kernel has its device back, and the call meets an fd that is dead. */
+static void a_call_that_close_overtakes_says_that_the_device_is_gone(void **state)
+{
+	struct runner runner;
+
+	(void)state;
+	enabled(MSIX, 2);
+	sem_init(&inside, 0, 0);
+	sem_init(&go_on, 0, 0);
+	bench.k.hook = stop_there;
+	run_beside(&runner, trigger_now);
+	sem_wait(&inside);
+	assert_int_equal(vfiosafe_device_close(bench.dev, 0), -EBUSY);
+	sem_post(&go_on);
+	assert_int_equal(run_ended(&runner), -ENODEV);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IRQ_TEST(interrupts_are_whole_after_any_number_of_resets),
 		IRQ_TEST(what_is_being_enabled_when_a_reset_begins_is_enabled_after_it),
+		IRQ_TEST(a_call_that_close_overtakes_says_that_the_device_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
