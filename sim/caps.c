@@ -41,7 +41,8 @@ static void init_header(uint8_t *config, const struct vsim_model *model)
 			put32(config, PCI_BASE_ADDRESS_0 + 4 * i,
 			      0xc000 | PCI_BASE_ADDRESS_SPACE_IO);
 		else if (model->bar[i].len)
-			put32(config, PCI_BASE_ADDRESS_0 + 4 * i, 0xfebf0000 - i * 0x10000);
+			put32(config, PCI_BASE_ADDRESS_0 + 4 * i,
+			      0xfebf0000 - i * 0x10000);
 	}
 	config[PCI_CAPABILITY_LIST] = VSIM_PM;
 	config[PCI_INTERRUPT_PIN] = 1;
@@ -55,7 +56,8 @@ static void init_interrupts(struct vfiosafe_sim *sim)
 	put16(sim->config, VSIM_MSI + PCI_MSI_FLAGS, MSI_4_VECTORS | PCI_MSI_FLAGS_64BIT);
 	put_cap(sim->config, VSIM_MSIX, PCI_CAP_ID_MSIX, 0);
 	put16(sim->config, VSIM_MSIX + PCI_MSIX_FLAGS, sim->opts.vectors - 1);
-	put32(sim->config, VSIM_MSIX + PCI_MSIX_TABLE, model->msix_table | model->msix_bar);
+	put32(sim->config, VSIM_MSIX + PCI_MSIX_TABLE,
+	      model->msix_table | model->msix_bar);
 	put32(sim->config, VSIM_MSIX + PCI_MSIX_PBA, model->msix_pba | model->msix_bar);
 }
 

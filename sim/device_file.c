@@ -86,7 +86,8 @@ static int bind(struct vfiosafe_sim *sim, struct vsim_file *file,
 	if (!arg)
 		return -EFAULT;
 	if (arg->argsz < END_OF(struct vfio_device_bind_iommufd, out_devid) ||
-	    arg->flags || arg->iommufd < 0 || (file->via && file->via->kind == VSIM_FILE_GROUP))
+	    arg->flags || arg->iommufd < 0 ||
+	    (file->via && file->via->kind == VSIM_FILE_GROUP))
 		return -EINVAL;
 	pthread_mutex_lock(&sim->lock);
 	rc = bind_locked(sim, file, arg);
@@ -115,11 +116,13 @@ static int attach(struct vfiosafe_sim *sim, struct vsim_file *file,
 	return rc;
 }
 
-static int detach(struct vfiosafe_sim *sim, const struct vfio_device_detach_iommufd_pt *arg)
+static int detach(struct vfiosafe_sim *sim,
+		  const struct vfio_device_detach_iommufd_pt *arg)
 {
 	if (!arg)
 		return -EFAULT;
-	if (arg->argsz < END_OF(struct vfio_device_detach_iommufd_pt, flags) || arg->flags)
+	if (arg->argsz < END_OF(struct vfio_device_detach_iommufd_pt, flags) ||
+	    arg->flags)
 		return -EINVAL;
 	pthread_mutex_lock(&sim->lock);
 	sim->ioas = NULL;

@@ -32,8 +32,8 @@ struct vsim_file {
 	enum vsim_file_kind kind;
 	int hold; /* our end; -1: the device fd that the simulation owns */
 	/* the rest under sim->lock */
-	bool granted; /* device: may be used (atomic, too) */
-	bool closed;  /* nobody has an fd; it lives on for others */
+	bool granted;		/* device: may be used (atomic, too) */
+	bool closed;		/* nobody has an fd; it lives on for others */
 	struct vsim_file *via;	/* device: its iommufd or group; group: its container */
 	struct vsim_ioas *ioas; /* container, with a type */
 };
@@ -46,7 +46,7 @@ bool vsim_file_granted(const struct vsim_file *file);
 void vsim_file_adopt(struct vfiosafe_sim *sim);
 /* lock held, also for the next: an fd of a new file, close-on-exec */
 int vsim_file_new(struct vfiosafe_sim *sim, enum vsim_file_kind kind,
-		  struct vsim_file **file);
+		  struct vsim_file **out);
 /* files that nobody has any more end, and the device with the last one */
 void vsim_files_reap(struct vfiosafe_sim *sim);
 bool vsim_file_in_use(const struct vfiosafe_sim *sim, enum vsim_file_kind kind);
@@ -66,9 +66,9 @@ void vsim_device_closed(struct vfiosafe_sim *sim);
 
 /* group.c; lock held, then not; @arg as the program gave it */
 void vsim_group_closed(struct vfiosafe_sim *sim, struct vsim_file *group);
-int vsim_group_ioctl(struct vfiosafe_sim *sim, struct vsim_file *file,
+int vsim_group_ioctl(struct vfiosafe_sim *sim, struct vsim_file *group,
 		     unsigned long request, void *arg);
-int vsim_container_ioctl(struct vfiosafe_sim *sim, struct vsim_file *file,
+int vsim_container_ioctl(struct vfiosafe_sim *sim, struct vsim_file *container,
 			 unsigned long request, void *arg);
 
 /* doors.c: -ENOSYS: not a path of ours */

@@ -95,8 +95,8 @@ static unsigned int count_fds(const struct vfiosafe_sim *sim, const char *pid)
 	while ((entry = readdir(dir))) {
 		char target[64];
 		uint64_t ino;
-		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target,
-					 sizeof(target) - 1);
+		ssize_t len =
+			readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
 
 		target[len < 0 ? 0 : len] = '\0';
 		if (sscanf(target, "pipe:[%" SCNu64 "]", &ino) == 1)

@@ -11,23 +11,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VSIM_VECTORS 64u     /* of MSI-X, at most: bits of a word */
-#define VSIM_MSI_VECTORS 4u  /* of MSI: a power of two */
+#define VSIM_VECTORS 64u    /* of MSI-X, at most: bits of a word */
+#define VSIM_MSI_VECTORS 4u /* of MSI: a power of two */
 #define VSIM_NO_IRQ UINT32_MAX
-#define VSIM_MSIX_ENTRY 16u
+#define VSIM_MSIX_ENTRY 16ul
 
 struct vfio_irq_info;
 struct vfio_irq_set;
 struct vfiosafe_sim;
 
 struct vsim_irqs {
-	uint32_t kind;	    /* the index that is enabled, or VSIM_NO_IRQ */
-	uint64_t allocated; /* MSI, MSI-X: vectors that the host gave */
-	bool enabled;	    /* MSI, MSI-X: the enable bit in hardware */
-	uint64_t pending;   /* MSI-X: raised while masked in the table */
+	uint32_t kind;	      /* the index that is enabled, or VSIM_NO_IRQ */
+	uint64_t allocated;   /* MSI, MSI-X: vectors that the host gave */
+	bool enabled;	      /* MSI, MSI-X: the enable bit in hardware */
+	uint64_t pending;     /* MSI-X: raised while masked in the table */
 	int fd[VSIM_VECTORS]; /* our duplicates of eventfds, or -1 */
-	bool masked;	    /* INTx */
-	bool line;	    /* INTx: the device asserts it */
+	bool masked;	      /* INTx */
+	bool line;	      /* INTx: the device asserts it */
 	int err_fd;
 	int req_fd;
 };
@@ -45,7 +45,7 @@ void vsim_eventfd_signal(int fd);
 
 /* irq_set.c: the two ioctls; lock not held */
 int vsim_get_irq_info(struct vfiosafe_sim *sim, struct vfio_irq_info *arg);
-int vsim_set_irqs(struct vfiosafe_sim *sim, const struct vfio_irq_set *arg);
+int vsim_set_irqs(struct vfiosafe_sim *sim, const struct vfio_irq_set *set);
 uint32_t vsim_irq_count(const struct vfiosafe_sim *sim, uint32_t index);
 
 /* msi.c: TRIGGER of MSI and MSI-X */

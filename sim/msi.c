@@ -25,8 +25,8 @@ static uint64_t free_vectors(const struct vfiosafe_sim *sim)
 /* 0; or, with nothing enabled, how many vectors there are. */
 static int msi_on(struct vfiosafe_sim *sim, uint32_t index, uint64_t count)
 {
-	uint64_t most = index == VFIO_PCI_MSI_IRQ_INDEX ? VSIM_MSI_VECTORS
-							: sim->opts.vectors;
+	uint64_t most =
+		index == VFIO_PCI_MSI_IRQ_INDEX ? VSIM_MSI_VECTORS : sim->opts.vectors;
 
 	if (count == 0)
 		return -ERANGE;

@@ -15,8 +15,8 @@
 
 #define VSIM_NVME_QUEUES 17u /* the admin queues are number 0 */
 #define VSIM_NVME_ENTRIES 1024u
-#define VSIM_NVME_SQE 64u
-#define VSIM_NVME_CQE 16u
+#define VSIM_NVME_SQE 64ul
+#define VSIM_NVME_CQE 16ul
 #define VSIM_NVME_BLOCK 512u
 #define VSIM_NVME_MDTS 5u /* a command moves at most this power of two of pages */
 #define VSIM_NVME_MOST (VSIM_PAGE << VSIM_NVME_MDTS)
@@ -46,7 +46,7 @@ struct vsim_nvme_sq {
 	uint16_t tail; /* as last seen in the doorbell */
 	uint16_t cq;
 	uint64_t base;
-	int64_t due_ns; /* when what was rung for is done */
+	int64_t rung_ns; /* when it was first rung for what is not done */
 };
 
 struct vsim_nvme_cq {

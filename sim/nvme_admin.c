@@ -102,7 +102,8 @@ static enum vsim_nvme_status identify(struct vfiosafe_sim *sim,
 
 /* What creating either kind of queue has in common. */
 static enum vsim_nvme_status check_queue(const struct vsim_nvme *nvme,
-					 const struct vsim_nvme_command *command, bool used)
+					 const struct vsim_nvme_command *command,
+					 bool used)
 {
 	uint32_t id = command->dw[0] & 0xffff;
 	uint32_t size = (command->dw[0] >> 16) + 1;
@@ -123,8 +124,8 @@ static enum vsim_nvme_status create_cq(struct vfiosafe_sim *sim,
 	struct vsim_nvme *nvme = sim->state;
 	uint32_t id = command->dw[0] & 0xffff;
 	uint32_t vector = command->dw[1] >> 16;
-	enum vsim_nvme_status status = check_queue(
-		nvme, command, id < VSIM_NVME_QUEUES && nvme->cq[id].on);
+	enum vsim_nvme_status status =
+		check_queue(nvme, command, id < VSIM_NVME_QUEUES && nvme->cq[id].on);
 
 	if (status != VSIM_NVME_OK)
 		return status;
@@ -148,8 +149,8 @@ static enum vsim_nvme_status create_sq(struct vfiosafe_sim *sim,
 	struct vsim_nvme *nvme = sim->state;
 	uint32_t id = command->dw[0] & 0xffff;
 	uint32_t cq = command->dw[1] >> 16;
-	enum vsim_nvme_status status = check_queue(
-		nvme, command, id < VSIM_NVME_QUEUES && nvme->sq[id].on);
+	enum vsim_nvme_status status =
+		check_queue(nvme, command, id < VSIM_NVME_QUEUES && nvme->sq[id].on);
 
 	if (status != VSIM_NVME_OK)
 		return status;

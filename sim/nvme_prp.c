@@ -77,7 +77,8 @@ static enum vsim_nvme_status move(struct vfiosafe_sim *sim,
 }
 
 enum vsim_nvme_status vsim_nvme_to_host(struct vfiosafe_sim *sim,
-					const struct vsim_nvme_command *command, size_t len)
+					const struct vsim_nvme_command *command,
+					size_t len)
 {
 	return move(sim, command, len, true);
 }

@@ -15,7 +15,7 @@
 
 uint32_t *vsim_nvme_doorbell(struct vfiosafe_sim *sim, unsigned int queue, bool head)
 {
-	return (uint32_t *)(void *)(sim->bar[0].mem + DOORBELLS + 8 * queue + 4 * head);
+	return (uint32_t *)(void *)(sim->bar[0].mem + DOORBELLS + 8ul * queue + 4ul * head);
 }
 
 uint64_t vsim_nvme_in_flight(struct vfiosafe_sim *sim)
@@ -43,7 +43,7 @@ static void look_at_doorbells(struct vfiosafe_sim *sim, unsigned int i)
 
 	if (sq->on && tail < sq->size && tail != sq->tail) {
 		if (sq->head == sq->tail)
-			sq->due_ns = vsim_now_ns() + (int64_t)sim->latency_us * 1000;
+			sq->rung_ns = vsim_now_ns();
 		sq->tail = (uint16_t)tail;
 	}
 	if (cq->on && head < cq->size)
@@ -56,7 +56,7 @@ static uint32_t word(const uint8_t *from, unsigned int index)
 {
 	uint32_t raw;
 
-	memcpy(&raw, from + 4 * index, sizeof(raw));
+	memcpy(&raw, from + 4ul * index, sizeof(raw));
 	return le32toh(raw);
 }
 
@@ -100,7 +100,8 @@ static bool post(struct vfiosafe_sim *sim, unsigned int queue,
 		htole32(command->result),
 		0,
 		htole32(sq->head | queue << 16),
-		htole32(command->id | (uint32_t)status << 17 | (uint32_t)!cq->phase << 16),
+		htole32(command->id | (uint32_t)status << 17 |
+			(uint32_t)!cq->phase << 16),
 	};
 	uint8_t last = (uint8_t)(((uint32_t)status << 1 & 0xfe) | cq->phase);
 
@@ -119,7 +120,7 @@ static bool run_queue(struct vfiosafe_sim *sim, unsigned int queue)
 	struct vsim_nvme *nvme = sim->state;
 	struct vsim_nvme_sq *sq = &nvme->sq[queue];
 
-	if (!sq->on || vsim_now_ns() < sq->due_ns)
+	if (!sq->on || vsim_now_ns() < sq->rung_ns + (int64_t)sim->latency_us * 1000)
 		return true;
 	for (int i = 0; i < AT_ONCE && sq->on && sq->head != sq->tail; i++) {
 		struct vsim_nvme_command command;
@@ -146,7 +147,8 @@ static void interrupt(struct vfiosafe_sim *sim)
 
 	for (unsigned int i = 0; i < VSIM_NVME_QUEUES; i++) {
 		struct vsim_nvme_cq *cq = &nvme->cq[i];
-		bool masked = !msix && cq->vector < 32 && (nvme->masked >> cq->vector & 1);
+		bool masked =
+			!msix && cq->vector < 32 && (nvme->masked >> cq->vector & 1);
 
 		if (!cq->on || !cq->interrupts || masked)
 			continue;

@@ -31,7 +31,8 @@ static bool is_readable(uint8_t *addr)
 int vsim_dma_pin(struct vfiosafe_sim *sim, const struct vsim_dma *dma)
 {
 	uintptr_t start = (uintptr_t)dma->addr;
-	int advice = dma->prot & VSIM_DMA_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+	int advice =
+		dma->prot & VSIM_DMA_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
 	uintptr_t page = start & ~(uintptr_t)(VSIM_PAGE - 1);
 	bool is_bar;
 

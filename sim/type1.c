@@ -77,7 +77,8 @@ static int check_map(const struct vfio_iommu_type1_dma_map *arg)
 	if (arg->argsz < END_OF(struct vfio_iommu_type1_dma_map, size) ||
 	    arg->flags & ~known || arg->size == 0)
 		return -EINVAL;
-	if (arg->iova + arg->size - 1 < arg->iova || arg->vaddr + arg->size - 1 < arg->vaddr)
+	if (arg->iova + arg->size - 1 < arg->iova ||
+	    arg->vaddr + arg->size - 1 < arg->vaddr)
 		return -EOVERFLOW;
 	if (!arg->flags || (arg->size | arg->iova | arg->vaddr) % VSIM_PAGE)
 		return -EINVAL;

@@ -151,7 +151,7 @@ enum vfiosafe_sim_setting {
 	VFIOSAFE_SIM_SET_MEMLOCK,
 	/* from low power, or the last access in it, until the device is suspended */
 	VFIOSAFE_SIM_SET_SUSPEND_US,
-	/* sim:nvme: from the doorbell until commands are done */
+	/* sim:nvme: from the doorbell until commands are done, those on the way too */
 	VFIOSAFE_SIM_SET_LATENCY_US,
 	/* until a release is requested again; 10 s in the kernel and at first */
 	VFIOSAFE_SIM_SET_REQUEST_US,

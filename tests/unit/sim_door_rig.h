@@ -114,7 +114,8 @@ static inline int door_ioas_alloc(const struct rig *rig, int iommu, uint32_t *id
 
 static inline int door_bind(const struct rig *rig, int fd, int iommu)
 {
-	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind), .iommufd = iommu };
+	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind),
+						 .iommufd = iommu };
 
 	return door_ioctl(rig, fd, VFIO_DEVICE_BIND_IOMMUFD, &bind);
 }

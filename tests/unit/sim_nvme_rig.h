@@ -25,7 +25,7 @@
 #define PAGE 4096u
 #define IOVA 0x100000u /* of the memory */
 #define MEMORY_LEN (128 * PAGE)
-#define SQ(queue) ((queue) * 2 * PAGE) /* offsets in the memory */
+#define SQ(queue) ((queue)*2 * PAGE) /* offsets in the memory */
 #define CQ(queue) (SQ(queue) + PAGE)
 #define LIST (16 * PAGE)
 #define DATA (32 * PAGE)

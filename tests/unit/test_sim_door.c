@@ -68,9 +68,11 @@ static void sysfs_names_driver_and_group(void **state)
 		 address);
 	assert_int_equal(sys->dir_names(sys->ctx, path, &position, text, 4),
 			 -ENAMETOOLONG);
-	assert_int_equal(sys->dir_names(sys->ctx, path, &position, text, sizeof(text)), 1);
+	assert_int_equal(sys->dir_names(sys->ctx, path, &position, text, sizeof(text)),
+			 1);
 	assert_string_equal(text, address);
-	assert_int_equal(sys->dir_names(sys->ctx, path, &position, text, sizeof(text)), 0);
+	assert_int_equal(sys->dir_names(sys->ctx, path, &position, text, sizeof(text)),
+			 0);
 }
 
 static void two_devices_have_two_addresses(void **state)
@@ -108,8 +110,8 @@ static void nothing_goes_before_the_device_is_bound(void **state)
 	assert_int_equal(door_ioctl(rig, fd, VFIO_DEVICE_GET_INFO, &info), -EINVAL);
 	assert_int_equal(sys->pread(sys->ctx, fd, &value, 4, 0), -EINVAL);
 	assert_int_equal(sys->pwrite(sys->ctx, fd, &value, 4, 0), -EINVAL);
-	assert_int_equal(
-		sys->mmap(sys->ctx, &addr, 4096, PROT_READ, MAP_SHARED, fd, 0), -EINVAL);
+	assert_int_equal(sys->mmap(sys->ctx, &addr, 4096, PROT_READ, MAP_SHARED, fd, 0),
+			 -EINVAL);
 	assert_int_equal(door_bind(rig, fd, iommu), 0);
 	assert_int_equal(door_ioctl(rig, fd, VFIO_DEVICE_GET_INFO, &info), 0);
 	assert_int_equal(sys->pread(sys->ctx, fd, &value, 4, 0), 4);

@@ -79,7 +79,8 @@ static void a_group_has_one_container(void **state)
 
 	assert_int_equal(set_container(rig, 12345), -EBADF);
 	assert_int_equal(set_container(rig, group), -EBADFD);
-	assert_int_equal(door_ioctl(rig, group, VFIO_GROUP_UNSET_CONTAINER, NULL), -EINVAL);
+	assert_int_equal(door_ioctl(rig, group, VFIO_GROUP_UNSET_CONTAINER, NULL),
+			 -EINVAL);
 	assert_int_equal(door_ioctl(rig, group, VFIO_GROUP_GET_STATUS, &status), 0);
 	assert_int_equal(status.flags, VFIO_GROUP_FLAGS_VIABLE);
 	assert_int_equal(set_container(rig, container), 0);
@@ -114,7 +115,8 @@ static void a_group_gives_devices_when_its_container_has_a_type(void **state)
 	assert_int_equal(set_container(rig, container), 0);
 	assert_int_equal(get_device(rig), -EINVAL);
 	assert_int_equal(set_iommu(rig, VFIO_TYPE1v2_IOMMU), 0);
-	assert_int_equal(door_ioctl(rig, group, VFIO_GROUP_GET_DEVICE_FD, wrong), -ENODEV);
+	assert_int_equal(door_ioctl(rig, group, VFIO_GROUP_GET_DEVICE_FD, wrong),
+			 -ENODEV);
 	fd = get_device(rig);
 	second = get_device(rig);
 	assert_true(fd >= 0 && second >= 0);
@@ -123,7 +125,8 @@ static void a_group_gives_devices_when_its_container_has_a_type(void **state)
 	assert_int_equal(door_ioctl(rig, fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach),
 			 -ENOTTY);
 	assert_int_equal(door_held(rig).fds, 2);
-	assert_int_equal(door_ioctl(rig, group, VFIO_GROUP_UNSET_CONTAINER, NULL), -EBUSY);
+	assert_int_equal(door_ioctl(rig, group, VFIO_GROUP_UNSET_CONTAINER, NULL),
+			 -EBUSY);
 	assert_int_equal(door_close(rig, fd), 0);
 	assert_int_equal(door_ioctl(rig, second, VFIO_DEVICE_GET_INFO, &info), 0);
 	assert_int_equal(door_close(rig, second), 0);

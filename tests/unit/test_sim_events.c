@@ -162,7 +162,8 @@ static void a_release_request_is_repeated(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_int_equal(vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_REQUEST_US, 1000), 0);
+	assert_int_equal(vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_REQUEST_US, 1000),
+			 0);
 	vfiosafe_sim_request_release(rig->sim);
 	assert_int_equal(rig_set_fd(rig, REQ, 0, event), 0);
 	until(signals(event) > 0);
@@ -300,16 +301,17 @@ static void settings_that_make_no_sense_are_refused(void **state)
 	struct rig *rig = *state;
 
 	assert_int_equal(vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_WINDOW, 5), -EINVAL);
-	assert_int_equal(vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_WINDOW,
-					  VFIOSAFE_SIM_STALL),
-			 -EPERM);
-	assert_int_equal(vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_WINDOW_US, 1ull << 32),
-			 -EINVAL);
+	assert_int_equal(
+		vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_WINDOW, VFIOSAFE_SIM_STALL),
+		-EPERM);
+	assert_int_equal(
+		vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_WINDOW_US, 1ull << 32),
+		-EINVAL);
 	assert_int_equal(vfiosafe_sim_set(rig->sim, (enum vfiosafe_sim_setting)99, 0),
 			 -EINVAL);
-	assert_int_equal(vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_WINDOW,
-					  VFIOSAFE_SIM_SIGBUS),
-			 0);
+	assert_int_equal(
+		vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_WINDOW, VFIOSAFE_SIM_SIGBUS),
+		0);
 }
 
 static const struct CMUnitTest tests[] = {

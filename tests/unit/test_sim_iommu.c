@@ -100,7 +100,8 @@ static void directions_are_the_device_s(void **state)
 	struct door *door = *state;
 	uint64_t iova = 0;
 
-	assert_int_equal(map(door, IOMMU_IOAS_MAP_READABLE | FIXED, &iova, memory, PAGE), 0);
+	assert_int_equal(map(door, IOMMU_IOAS_MAP_READABLE | FIXED, &iova, memory, PAGE),
+			 0);
 	assert_int_equal(dma(&door->rig, 0), VFIOSAFE_SIM_DMA_FAILED);
 	assert_int_equal(rig_counts(&door->rig).dma, 1);
 	assert_int_equal(unmap_len(door, 0, PAGE), 0);
@@ -125,7 +126,8 @@ static void map_refuses_what_the_kernel_refuses(void **state)
 	assert_int_equal(map_at(door, 0xfee00000, memory, PAGE), -EINVAL);
 	assert_int_equal(map_at(door, 0xfedff000, memory, 2 * PAGE), -EINVAL);
 	assert_int_equal(map_at(door, 1ull << 39, memory, PAGE), -EINVAL);
-	assert_int_equal(map_at(door, UINT64_MAX - PAGE + 1, memory, 2 * PAGE), -EOVERFLOW);
+	assert_int_equal(map_at(door, UINT64_MAX - PAGE + 1, memory, 2 * PAGE),
+			 -EOVERFLOW);
 	assert_int_equal(map(door, FIXED, &iova, memory, PAGE), -EINVAL);
 	assert_int_equal(map(door, RW | FIXED | 8, &iova, memory, PAGE), -EOPNOTSUPP);
 	door->ioas += 1000;
@@ -146,7 +148,8 @@ static void memory_that_is_not_there_is_efault(void **state)
 	assert_int_equal(map_at(door, 0, memory, 4 * PAGE), -EFAULT);
 	assert_int_equal(mprotect(memory, PAGE, PROT_READ), 0);
 	assert_int_equal(map_at(door, 0, memory, PAGE), -EFAULT);
-	assert_int_equal(map(door, IOMMU_IOAS_MAP_READABLE | FIXED, &iova, memory, PAGE), 0);
+	assert_int_equal(map(door, IOMMU_IOAS_MAP_READABLE | FIXED, &iova, memory, PAGE),
+			 0);
 	/* a BAR is no memory */
 	assert_int_equal(map_at(door, 0x10000, door->rig.bar, PAGE), -EFAULT);
 }
@@ -175,6 +178,9 @@ static void unmap_takes_whole_ranges(void **state)
 	assert_int_equal(unmap_len(door, 0x10000, PAGE), -ENOENT);
 	assert_int_equal(unmap_len(door, 0x11000, PAGE), -ENOENT);
 	assert_int_equal(unmap_len(door, 0x10000, 0), -EINVAL);
+	/* a whole one, and half of the next */
+	assert_int_equal(map_at(door, 0xf000, memory, PAGE), 0);
+	assert_int_equal(unmap_len(door, 0xf000, 2 * PAGE), -ENOENT);
 	assert_int_equal(unmap(door, 0xf000, &len), 0);
 	assert_int_equal(len, 3 * PAGE);
 	assert_int_equal(map_at(door, 0x10000, memory, PAGE), 0);
@@ -278,8 +284,8 @@ static void beyond_the_memlock_limit_is_enomem(void **state)
 	const struct vfiosafe_sys *sys = door->rig.sys;
 	uint64_t limit = 0;
 
-	assert_int_equal(vfiosafe_sim_set(door->rig.sim, VFIOSAFE_SIM_SET_MEMLOCK, 2 * PAGE),
-			 0);
+	assert_int_equal(
+		vfiosafe_sim_set(door->rig.sim, VFIOSAFE_SIM_SET_MEMLOCK, 2 * PAGE), 0);
 	assert_int_equal(sys->memlock_limit(sys->ctx, &limit), 0);
 	assert_int_equal(limit, 2 * PAGE);
 	assert_int_equal(map_at(door, 0, memory, 3 * PAGE), -ENOMEM);

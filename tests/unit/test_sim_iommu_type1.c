@@ -49,7 +49,8 @@ static void type1_maps_too(void **state)
 	assert_int_equal(map_dma(door, RW, 0x20800, memory, PAGE), -EINVAL);
 	assert_int_equal(map_dma(door, RW, 0xfee00000, memory, PAGE), -EINVAL);
 	assert_int_equal(map_dma(door, RW, 0x20000, (void *)PAGE, PAGE), -EFAULT);
-	assert_int_equal(vfiosafe_sim_set(door->rig.sim, VFIOSAFE_SIM_SET_MEMLOCK, PAGE), 0);
+	assert_int_equal(vfiosafe_sim_set(door->rig.sim, VFIOSAFE_SIM_SET_MEMLOCK, PAGE),
+			 0);
 	assert_int_equal(map_dma(door, RW, 0x20000, memory, PAGE), -ENOMEM);
 }
 

@@ -59,7 +59,8 @@ static void vectors_beyond_the_count_are_refused(void **state)
 	assert_int_equal(rig_set_fd(rig, MSI, 4, event[0]), -EINVAL);
 	assert_int_equal(rig_set_fd(rig, INTX, 1, event[0]), -EINVAL);
 	assert_int_equal(rig_set_fd(rig, ERR, 1, event[0]), -EINVAL);
-	assert_int_equal(rig_set_irqs(rig, BY_NONE, MSIX, 15, 0xfffffff2u, NULL), -EINVAL);
+	assert_int_equal(rig_set_irqs(rig, BY_NONE, MSIX, 15, 0xfffffff2u, NULL),
+			 -EINVAL);
 	assert_int_equal(rig_set_fd(rig, MSIX, 15, event[0]), 0);
 }
 
@@ -161,14 +162,14 @@ static void fewer_vectors_than_wanted_is_a_positive_answer(void **state)
 	int32_t fds[] = { event[0], event[1], event[2], event[3] };
 
 	for (uint32_t index = MSI; index <= MSIX; index++) {
-		assert_int_equal(vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_VECTORS_FREE, 3),
-				 0);
+		assert_int_equal(
+			vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_VECTORS_FREE, 3), 0);
 		assert_int_equal(rig_set_irqs(rig, BY_FD, index, 0, 4, fds), 3);
 		assert_int_equal(rig_irqs_off(rig, index), -EINVAL);
 		assert_int_equal(rig_set_irqs(rig, BY_FD, index, 0, 3, fds), 0);
 		assert_int_equal(rig_irqs_off(rig, index), 0);
-		assert_int_equal(vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_VECTORS_FREE, 0),
-				 0);
+		assert_int_equal(
+			vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_VECTORS_FREE, 0), 0);
 		assert_int_equal(rig_set_irqs(rig, BY_FD, index, 0, 1, fds), -ENOSPC);
 	}
 }
@@ -187,8 +188,8 @@ static void msix_grows_and_msi_does_not(void **state)
 	assert_int_equal(rig_irqs_off(rig, MSIX), 0);
 	assert_int_equal(rig_set_fd(rig, MSI, 0, event[0]), 0);
 	assert_int_equal(rig_set_fd(rig, MSI, 1, event[1]), -EINVAL);
-	rig_open_opts(&fixed, (struct vfiosafe_sim_opts){
-				      .flags = VFIOSAFE_SIM_MSIX_NORESIZE });
+	rig_open_opts(&fixed,
+		      (struct vfiosafe_sim_opts){ .flags = VFIOSAFE_SIM_MSIX_NORESIZE });
 	assert_int_equal(rig_set_fd(&fixed, MSIX, 1, event[0]), 0);
 	assert_int_equal(rig_set_fd(&fixed, MSIX, 0, event[0]), 0);
 	assert_int_equal(rig_set_fd(&fixed, MSIX, 2, event[0]), -EINVAL);

@@ -7,7 +7,7 @@
 #define MSIX VFIO_PCI_MSIX_IRQ_INDEX
 #define MASK (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK)
 #define UNMASK (VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK)
-#define CONTROL(vector) ((vector) * 16 + 12)
+#define CONTROL(vector) ((vector)*16 + 12)
 #define CONFIG_MSIX 0xb0u
 #define PBA 0x800u
 
@@ -81,18 +81,16 @@ static void a_masked_line_signals_when_it_is_unmasked(void **state)
 	assert_line(rig);
 	assert_int_equal(signals(event), 0);
 	assert_int_equal(rig_set_irqs(rig,
-				      VFIO_IRQ_SET_DATA_BOOL |
-					      VFIO_IRQ_SET_ACTION_UNMASK,
+				      VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_UNMASK,
 				      INTX, 0, 1, &no),
 			 0);
 	assert_int_equal(signals(event), 0);
 	assert_int_equal(intx(rig, UNMASK), 0);
 	assert_int_equal(signals(event), 1);
-	assert_int_equal(rig_set_irqs(rig,
-				      VFIO_IRQ_SET_DATA_EVENTFD |
-					      VFIO_IRQ_SET_ACTION_MASK,
-				      INTX, 0, 1, &event),
-			 -ENOTTY);
+	assert_int_equal(
+		rig_set_irqs(rig, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_MASK,
+			     INTX, 0, 1, &event),
+		-ENOTTY);
 }
 
 static void a_line_that_is_up_signals_when_it_is_enabled(void **state)
@@ -231,7 +229,8 @@ static void set_irqs_waits_for_the_end_of_a_reset(void **state)
 	struct rig *rig = *state;
 	struct resetter resetter;
 
-	assert_int_equal(vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_WINDOW_US, 50000), 0);
+	assert_int_equal(vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_WINDOW_US, 50000),
+			 0);
 	resetter_start(&resetter, rig, false);
 	assert_int_equal(rig_set_fd(rig, MSIX, 0, event), 0);
 	assert_int_equal(rig_counts(rig).resets, 1);

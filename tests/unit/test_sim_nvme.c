@@ -125,15 +125,16 @@ static void queues_are_created_by_the_rules(void **state)
 	assert_int_equal(nvme_create_cq(nvme, 1, ENTRIES, 1), 0x101);
 	assert_int_equal(nvme_create_sq(nvme, 1, ENTRIES, 1), 0);
 	/* not while somebody needs it */
-	assert_int_equal(nvme_run(nvme, 0, (struct command){ .opcode = 4, .dw10 = { 1 } }),
-			 0x10c);
-	assert_int_equal(nvme_run(nvme, 0, (struct command){ .opcode = 0, .dw10 = { 1 } }),
-			 0);
-	assert_int_equal(nvme_run(nvme, 0, (struct command){ .opcode = 4, .dw10 = { 1 } }),
-			 0);
+	assert_int_equal(
+		nvme_run(nvme, 0, (struct command){ .opcode = 4, .dw10 = { 1 } }), 0x10c);
+	assert_int_equal(
+		nvme_run(nvme, 0, (struct command){ .opcode = 0, .dw10 = { 1 } }), 0);
+	assert_int_equal(
+		nvme_run(nvme, 0, (struct command){ .opcode = 4, .dw10 = { 1 } }), 0);
 }
 
-static void write_and_read(struct nvme *nvme, uint64_t block, uint32_t blocks, uint32_t at)
+static void write_and_read(struct nvme *nvme, uint64_t block, uint32_t blocks,
+			   uint32_t at)
 {
 	uint32_t len = blocks * 512;
 
@@ -159,13 +160,14 @@ static void what_is_written_is_read(void **state)
 	nvme_start(nvme);
 	write_and_read(nvme, 0, 1, DATA);
 	write_and_read(nvme, 1, 8, DATA);
-	write_and_read(nvme, 100, 16, DATA);	    /* two pages */
-	write_and_read(nvme, 100, 17, DATA);	    /* a list */
-	write_and_read(nvme, 0, 256, DATA + PAGE);  /* the most, by a long list */
-	write_and_read(nvme, 5, 8, DATA + 512);	    /* across a page */
+	write_and_read(nvme, 100, 16, DATA);	   /* two pages */
+	write_and_read(nvme, 100, 17, DATA);	   /* a list */
+	write_and_read(nvme, 0, 256, DATA + PAGE); /* the most, by a long list */
+	write_and_read(nvme, 5, 8, DATA + 512);	   /* across a page */
 	write_and_read(nvme, 5, 40, DATA + 3 * 512);
 	write_and_read(nvme, (64 << 20) / 512 - 1, 1, DATA);
-	assert_int_equal(nvme_run(nvme, 1, (struct command){ .opcode = 0, .nsid = 1 }), 0);
+	assert_int_equal(nvme_run(nvme, 1, (struct command){ .opcode = 0, .nsid = 1 }),
+			 0);
 	assert_int_equal(rig_counts(&nvme->door.rig).dma_faults, 0);
 }
 
@@ -279,16 +281,14 @@ static void the_line_is_up_until_completions_are_taken(void **state)
 	until(signals(nvme->event) == 1);
 	/* still there */
 	assert_int_equal(rig_set_irqs(rig,
-				      VFIO_IRQ_SET_DATA_NONE |
-					      VFIO_IRQ_SET_ACTION_UNMASK,
+				      VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK,
 				      VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL),
 			 0);
 	assert_int_equal(signals(nvme->event), 1);
 	assert_int_equal(nvme_reap(nvme, 0), 0);
 	rig_counts(rig);
 	assert_int_equal(rig_set_irqs(rig,
-				      VFIO_IRQ_SET_DATA_NONE |
-					      VFIO_IRQ_SET_ACTION_UNMASK,
+				      VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK,
 				      VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL),
 			 0);
 	assert_int_equal(signals(nvme->event), 0);
