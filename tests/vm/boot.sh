@@ -21,7 +21,7 @@ kernel_complaint='BUG:|Oops:|kernel BUG at|Kernel panic|WARNING: .* at '
 kernel_arguments=(console=ttyS0 loglevel=7 printk.time=1 panic=-1 oops=panic
 	intel_iommu=on vfio_pci.enable_sriov=1
 	initcall_blacklist=shpcd_init
-	tsc=reliable nosoftlockup nowatchdog rcupdate.rcu_cpu_stall_suppress=1)
+	tsc=reliable no_timer_check nosoftlockup nowatchdog rcupdate.rcu_cpu_stall_suppress=1)
 
 # Without eim=on some boots end in an assertion of QEMU. Ports slower than
 # x-speed=5 never report their link as active after a bus reset. The two e1000e

@@ -19,7 +19,6 @@ host_open()
 	done
 	exec {monitor_in}<>"$boot_dir/monitor.in" \
 		{monitor_out}<>"$boot_dir/monitor.out" {answers}<>"$boot_dir/answers"
-	declare -gA host_gone=()
 }
 
 host_close()
@@ -27,17 +26,12 @@ host_close()
 	exec {monitor_in}>&- {monitor_out}<&- {answers}>&-
 }
 
-# Reads the monitor's next line into `reply`; notes which devices have gone.
+# Reads the monitor's next line into `reply`.
 host_read()
 {
-	IFS= read -r -t "$host_timeout" -u "$monitor_out" reply || {
-		reply='the monitor is silent'
-		return 1
-	}
-	if [[ $reply == *'"DEVICE_DELETED"'* &&
-		$reply =~ \"device\":\ *\"([^\"]*)\" ]]; then
-		host_gone[${BASH_REMATCH[1]}]=yes
-	fi
+	IFS= read -r -t "$host_timeout" -u "$monitor_out" reply && return
+	reply='the monitor is silent'
+	return 1
 }
 
 # host_execute JSON: the answer goes into `reply`.
@@ -53,7 +47,7 @@ host_execute()
 	return 1
 }
 
-# Before the first action: from now on the monitor tells which devices have gone.
+# A monitor obeys only after this.
 host_greet()
 {
 	local reply
@@ -87,19 +81,30 @@ host_device()
 	return 1
 }
 
+# Has it left its slot? QEMU says so in an event too, but only when the last of what
+# refers to it has ended, which may take minutes.
+host_has()
+{
+	host_execute '{"execute": "qom-list", "arguments": {"path": "/machine/peripheral"}}' &&
+		[[ $reply == *"\"name\": \"$1\""* ]]
+}
+
 # host_add ID: into its slot again, once it has left it.
 host_add()
 {
-	local device
+	local device deadline=$((SECONDS + host_timeout))
 
 	device=$(host_device "$1") || {
 		reply="the machine has no device $1"
 		return 1
 	}
-	until [ -n "${host_gone[$1]:-}" ]; do
-		host_read || return 1
+	while host_has "$1"; do
+		[ "$SECONDS" -lt "$deadline" ] || {
+			reply="$1 is in its slot"
+			return 1
+		}
+		sleep 0.1
 	done
-	unset "host_gone[$1]"
 	host_monitor "device_add $device"
 }
 
