@@ -30,7 +30,9 @@ static int card_start(struct rig *rig)
 	if (rc < 0)
 		return rc;
 	rig->bar = rig->nvme.bar;
-	return nvme_program(rig);
+	/* The controller says the same of itself as its config space does. */
+	rc = vfiosafe_config_read16(rig->dev, 0, &rig->vendor);
+	return rc < 0 ? rc : nvme_program(rig);
 }
 
 static int card_stop(struct rig *rig)
@@ -68,7 +70,7 @@ static int card_write(struct worker *worker, uint64_t n)
 	(void)n;
 	if (rc < 0)
 		return rc;
-	if (identity.vendor != 0x1b36)
+	if (identity.vendor != rig->vendor)
 		__atomic_fetch_add(&worker->wrong, 1, __ATOMIC_RELAXED);
 	return answer.rang;
 }

@@ -14,6 +14,7 @@
 #define ADMIN_IDENTIFY 0x06u
 #define IDENTIFY_CONTROLLER 1u
 #define COMPLETION_WORDS 4
+#define SILENCE_MS 100
 
 /* A command that was made. */
 struct flight {
@@ -21,6 +22,7 @@ struct flight {
 	uint16_t id;
 	bool rang;
 	bool windows; /* one came in between: its interrupt may have been taken out */
+	bool silence; /* nothing came for SILENCE_MS */
 };
 
 /* The device writes the last word of a completion last. */
@@ -119,17 +121,20 @@ static bool is_drained(int fd)
 	return read(fd, &count, sizeof(count)) == sizeof(count);
 }
 
-/* Sleeps until an interrupt or a callback. */
+/* Sleeps until an interrupt or a callback; a close tells by neither: not for long. */
 static int doze(struct nvme *nvme, struct flight *flight, int64_t deadline_ns)
 {
 	struct pollfd fds[2] = { { .fd = nvme->irq_fd, .events = POLLIN },
 				 { .fd = nvme->kick_fd, .events = POLLIN } };
 	int64_t left_ms = (deadline_ns - vfiosafe_deadline_in_ms(0)) / 1000000;
+	int n;
 
 	if (left_ms < 0)
 		return -ETIMEDOUT;
-	if (poll(fds, 2, left_ms < 60000 ? (int)left_ms + 1 : 60000) < 0 && errno != EINTR)
+	n = poll(fds, 2, left_ms < SILENCE_MS ? (int)left_ms + 1 : SILENCE_MS);
+	if (n < 0 && errno != EINTR)
 		return -errno;
+	flight->silence = n == 0;
 	flight->rang |= is_drained(nvme->irq_fd);
 	flight->windows |= is_drained(nvme->kick_fd);
 	return 0;
@@ -153,7 +158,7 @@ int nvme_command(struct nvme *nvme, const uint32_t command[NVME_COMMAND_WORDS],
 	(void)is_drained(nvme->irq_fd);
 	rc = submit(nvme, command, &flight);
 	while (rc == 0) {
-		if (flight.rang || flight.windows)
+		if (flight.rang || flight.windows || flight.silence)
 			rc = look(nvme, &flight, &answer->status);
 		if (rc == -EAGAIN)
 			rc = stay(nvme, &flight, deadline_ns);

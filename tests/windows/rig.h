@@ -54,6 +54,7 @@ struct rig {
 	struct vfiosafe_view regs;
 	struct truth truth; /* of this generation, as regs: read it in sections */
 	struct nvme nvme;
+	uint16_t vendor;  /* as config space has it */
 	uint64_t foreign; /* stores that were found in another generation */
 
 	struct worker worker[WORKERS];
