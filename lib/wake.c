@@ -102,6 +102,10 @@ int vsf_run_wake(struct vsf_run *run)
 				     vsf_park_name(run->wish.park), strerror(-rc));
 	if (stays_lost(run, kept))
 		return vsf_say_lost(run);
+	if (kept && vsf_sentinel_after_reinit(dev) < 0)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_SENTINEL,
+				     "%s came back without its state: %s", dev->address,
+				     vfiosafe_error_text());
 	if (kept) {
 		run->quiesced = true; /* that was before it was parked */
 		return vsf_run_unchanged(run);

@@ -16,7 +16,8 @@
  *
  *   D3hot         back in D0 the device has lost its state: next generation, ready
  *                 and reinit callbacks. If its PMCSR says No_Soft_Reset the state
- *                 was kept: same generation, resume callback.
+ *                 was kept: same generation, resume callback. A sentinel (probe.h)
+ *                 has to hold then, else FAULT; likewise with decode.
  *   low power     as above, always the next generation: the platform may have cut
  *                 the power (D3cold)
  *   decode off    same generation, resume callback
