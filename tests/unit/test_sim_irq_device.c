@@ -202,6 +202,7 @@ static bool try_table(struct rig *rig)
 {
 	struct resetter resetter;
 	uint32_t control;
+	uint64_t came;
 	void *bar5 = NULL;
 
 	assert_int_equal(rig_mmap(rig, &bar5, 4096, PROT_READ, MAP_SHARED, REGION(5)), 0);
@@ -211,9 +212,11 @@ static bool try_table(struct rig *rig)
 	control = *reg32(bar5, CONTROL(0));
 	vfiosafe_sim_interrupt(rig->sim, 0);
 	rig_unmap(rig, bar5, 4096);
+	came = signals(event);
 	if (!resetter_end(&resetter))
 		return false;
 	assert_int_equal(control, 0xffffffffu);
+	assert_int_equal(came, 0);
 	return true;
 }
 
@@ -221,7 +224,6 @@ static void no_interrupt_comes_in_a_window(void **state)
 {
 	(void)state;
 	inside_a_window(VFIOSAFE_SIM_ALL_ONES, try_table);
-	assert_int_equal(signals(event), 0);
 }
 
 static void set_irqs_waits_for_the_end_of_a_reset(void **state)
