@@ -44,7 +44,7 @@ static bool is_used(struct vfiosafe_device *dev, bool *window)
 
 	pthread_mutex_lock(&dev->lock);
 	*window = dev->run != NULL;
-	used = *window || dev->inside > 0 || dev->losing || dev->configuring;
+	used = *window || dev->inside > 0 || dev->losing;
 	pthread_mutex_unlock(&dev->lock);
 	return used;
 }

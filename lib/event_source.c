@@ -204,7 +204,8 @@ void vsf_events_collect(struct vfiosafe_device *dev)
 
 static bool had_error(const struct vsf_run *run)
 {
-	return run->from_fault && vfiosafe_device_cause(run->dev) == VFIOSAFE_CAUSE_AER;
+	return (run->from_fault || run->from_parked) &&
+	       vfiosafe_device_cause(run->dev) == VFIOSAFE_CAUSE_AER;
 }
 
 int64_t vsf_events_settled(const struct vsf_run *run)

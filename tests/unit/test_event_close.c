@@ -128,6 +128,44 @@ static void an_fd_that_was_adopted_is_named(void **state)
 	bench_close();
 }
 
+static struct runner closer;
+static bool closed, closed_meanwhile;
+
+static int close_and_say(void)
+{
+	int rc = vfiosafe_device_close(bench.dev, 10000);
+
+	__atomic_store_n(&closed, true, __ATOMIC_RELEASE);
+	return rc;
+}
+
+/* Before there is a window the kernel is asked for errors and requests. */
+static void close_beside_a_look(struct fake *fake, enum fake_call call, uint64_t key)
+{
+	(void)key;
+	if (call != FAKE_EVENT_READ)
+		return;
+	fake->hook = NULL;
+	run_beside(&closer, close_and_say);
+	until(vfiosafe_device_state(bench.dev) == VFIOSAFE_GONE);
+	for (int i = 0; i < 1000 && !closed_meanwhile; i++) {
+		closed_meanwhile = __atomic_load_n(&closed, __ATOMIC_ACQUIRE);
+		sched_yield();
+	}
+}
+
+static void a_window_that_is_about_to_begin_is_waited_for(void **state)
+{
+	(void)state;
+	bench.k.real_clock = true;
+	closed = closed_meanwhile = false;
+	bench.k.hook = close_beside_a_look;
+	assert_int_equal(vfiosafe_reset(bench.dev, NULL), -ENODEV);
+	assert_false(closed_meanwhile);
+	assert_ok(run_ended(&closer));
+	bench.dev = NULL;
+}
+
 static void events_can_be_read_to_the_end(void **state)
 {
 	struct holder holder = { 0 };
@@ -154,6 +192,7 @@ int main(void)
 		TEST(a_short_section_is_waited_for),
 		TEST(a_window_that_is_open_does_not_keep_the_device),
 		TEST(an_fd_that_was_adopted_is_named),
+		TEST(a_window_that_is_about_to_begin_is_waited_for),
 		TEST(events_can_be_read_to_the_end),
 	};
 
