@@ -101,6 +101,7 @@ struct vfiosafe_device {
 	bool losing;		   /* the lost callback runs; no window may begin */
 	bool configuring;	   /* COMMAND is being changed; no window may begin */
 	enum vsf_park parked;
+	bool tells_wakeup;	   /* parked in low power, with an eventfd for it */
 	uint64_t windows;	   /* begun so far */
 	enum vfiosafe_cause cause; /* of the last FAULT */
 	int ones_fd;		   /* file of ones, for what SIGBUS replaces; or -1 */

@@ -153,6 +153,7 @@ int vsf_run_park(struct vsf_run *run)
 	if (rc < 0)
 		return refused(run, rc);
 	/* The window ends here. */
+	run->dev->tells_wakeup = run->wish.wakeup;
 	vsf_set_parked(run->dev, run->wish.park);
 	return vsf_run_over(run, 0);
 }

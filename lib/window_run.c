@@ -20,8 +20,10 @@ void vsf_run_put(struct vsf_run *run)
 /* A parked device stays RESETTING: nobody may access it anyway. */
 static int claim_parked(const struct vfiosafe_device *dev, struct vsf_run *run)
 {
+	bool more = run->wish.wakeup && !dev->tells_wakeup;
+
 	if (run->wish.kind == VSF_KIND_PARK)
-		return run->wish.park == dev->parked ? -EALREADY : -EXDEV;
+		return run->wish.park == dev->parked && !more ? -EALREADY : -EXDEV;
 	if (run->wish.kind == VSF_KIND_WAKE && run->wish.park != dev->parked)
 		return -EXDEV;
 	run->from_parked = true;

@@ -74,7 +74,8 @@ vfiosafe_set_power(struct vfiosafe_device *dev, enum vfiosafe_power power,
 /**
  * vfiosafe_low_power_enter - let the platform put the device into its lowest state
  * @wakeup: tell of a wake-up by a VFIOSAFE_EVENT_WAKEUP (event.h); the way back is
- *          vfiosafe_low_power_exit() all the same
+ *          vfiosafe_low_power_exit() all the same. If it is in low power already,
+ *          without that: -EBUSY
  *
  * The device sleeps some time after the call returned. Every access to its fd wakes
  * it for a moment, also reads of its config space.

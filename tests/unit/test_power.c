@@ -74,6 +74,21 @@ static void what_is_so_already_is_no_error(void **state)
 	each_way(twice);
 }
 
+static void a_wake_up_to_be_told_is_more_than_low_power(void **state)
+{
+	(void)state;
+	assert_ok(park(WAKEUP));
+	assert_ok(park(LOW_POWER));
+	assert_log("");
+	assert_ok(wake(WAKEUP));
+	assert_ok(park(LOW_POWER));
+	assert_refused(park(WAKEUP), EBUSY, ADDRESS, "low power", "undo that first");
+	assert_log("");
+	assert_parked();
+	assert_ok(wake(LOW_POWER));
+	assert_ok(park(WAKEUP));
+}
+
 static bool is_same(enum way a, enum way b)
 {
 	return strcmp(ways[a].undo, ways[b].undo) == 0;
@@ -258,6 +273,7 @@ int main(void)
 		TEST(a_device_without_driver_is_parked_too),
 		TEST(it_may_be_parked_again_and_again),
 		TEST(what_is_so_already_is_no_error),
+		TEST(a_wake_up_to_be_told_is_more_than_low_power),
 		TEST(two_ways_at_once_are_refused),
 		TEST(a_wait_says_that_it_is_parked_and_how_to_undo_it),
 		TEST(no_window_is_open_while_it_is_parked),
