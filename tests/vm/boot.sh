@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # One guest, from power on to its last line. Sourced by scripts/vm, which sets
 # boot_dir (private; receives the logs and the QMP socket), kernel, initrd,
-# timeout and the array extra_qemu_args, and defines emit for the guest's lines.
+# timeout, processors (single, or empty) and the array extra_qemu_args, and defines
+# emit for the guest's lines.
 # shellcheck shell=bash
 
 qemu=qemu-system-x86_64
@@ -28,7 +29,7 @@ kernel_arguments=(console=ttyS0 loglevel=7 printk.time=1 panic=-1 oops=panic
 # share one IOMMU group, as functions behind a conventional bridge must. Without
 # boot ROMs on the network cards the firmware needs six seconds less. With hot plug
 # by ACPI the ports would not have slots that the guest's own driver works.
-machine=(-M q35 -accel tcg -cpu qemu64,+x2apic -m 512 -smp 2
+machine=(-M q35 -cpu qemu64,+x2apic -m 512 -smp 2
 	-display none -nodefaults -no-reboot
 	-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off
 	-device intel-iommu,intremap=on,eim=on
@@ -46,7 +47,8 @@ machine=(-M q35 -accel tcg -cpu qemu64,+x2apic -m 512 -smp 2
 start_qemu()
 {
 	host_open
-	exec {guest_fd}< <(exec setpriv --pdeathsig KILL "$qemu" "${machine[@]}" \
+	exec {guest_fd}< <(exec setpriv --pdeathsig KILL "$qemu" \
+		-accel "tcg${processors:+,thread=$processors}" "${machine[@]}" \
 		-kernel "$kernel" -initrd "$initrd" \
 		-append "${kernel_arguments[*]}" \
 		-serial "file:$boot_dir/console.log" -serial stdio \

@@ -15,7 +15,6 @@
 #define CC_ENABLE 0x1u
 #define CSTS_READY 0x1u
 #define CSTS_FATAL 0x2u
-#define QUIESCE_MS 1000
 
 static int64_t earlier(int64_t a, int64_t b)
 {
@@ -90,13 +89,17 @@ int nvme_reinit(struct vfiosafe_device *dev, void *ctx)
 	return enable(nvme);
 }
 
-/* All sections have ended: a command in flight may come to its end. */
+/*
+ * All sections have ended: a command in flight may come to its end, if the controller
+ * is alive. Half of the time is for that: a window that is to keep the device's state
+ * would lose the command, but a reset must go on.
+ */
 int nvme_quiesce(struct vfiosafe_device *dev, void *ctx)
 {
 	const struct timespec pause = { .tv_nsec = 50000 };
 	struct nvme *nvme = ctx;
-	int64_t deadline = earlier(vfiosafe_deadline_in_ms(QUIESCE_MS),
-				   vfiosafe_window_deadline(dev));
+	int64_t begin = vfiosafe_deadline_in_ms(0);
+	int64_t deadline = begin + (vfiosafe_window_deadline(dev) - begin) / 2;
 
 	while (nvme->in_flight && !nvme_queue_answered(nvme) &&
 	       vfiosafe_deadline_in_ms(0) < deadline)

@@ -55,11 +55,24 @@ static void put_command(struct nvme *nvme, const uint32_t *command, uint16_t id)
 	nvme->sq_tail = (nvme->sq_tail + 1) % NVME_ENTRIES;
 }
 
+/*
+ * After what was stored to the queue. A plain store: the section's end says of all of
+ * it at once whether it was made in this generation. An accessor could be refused,
+ * since a window was announced meanwhile, with the command in the queue already.
+ */
+static void ring(struct vfiosafe_section *sec, uint32_t doorbell, uint32_t value)
+{
+	volatile uint8_t *regs = vfiosafe_ptr(sec);
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	*(volatile uint32_t *)(regs + doorbell) = htole32(value);
+}
+
 /* The queue and its doorbell in one section: they are of one generation. */
 static int submit(struct nvme *nvme, const uint32_t *command, struct flight *flight)
 {
 	struct vfiosafe_section sec;
-	int rc = vfiosafe_begin(&nvme->regs, &sec), end;
+	int rc = vfiosafe_begin(&nvme->regs, &sec);
 
 	if (rc < 0)
 		return rc;
@@ -69,9 +82,8 @@ static int submit(struct nvme *nvme, const uint32_t *command, struct flight *fli
 	flight->generation = nvme->generation;
 	put_command(nvme, command, flight->id);
 	nvme->in_flight = true;
-	rc = vfiosafe_write32(&nvme->regs, NVME_REG_DOORBELLS, nvme->sq_tail);
-	end = vfiosafe_end(&sec);
-	return end < 0 ? end : rc;
+	ring(&sec, NVME_REG_DOORBELLS, nvme->sq_tail);
+	return vfiosafe_end(&sec);
 }
 
 /* Takes the completion at the head of the queue. True: it is that of @flight. */
@@ -94,24 +106,22 @@ static bool take(struct nvme *nvme, const struct flight *flight, uint16_t *statu
 static int look(struct nvme *nvme, const struct flight *flight, uint16_t *status)
 {
 	struct vfiosafe_section sec;
-	int rc = vfiosafe_begin(&nvme->regs, &sec), end;
-	bool found = false;
+	int rc = vfiosafe_begin(&nvme->regs, &sec);
+	bool found = false, stale;
 
 	if (rc < 0)
 		return rc;
-	if (nvme->generation != flight->generation)
-		rc = -ESTALE;
-	while (rc == 0 && !found && nvme_queue_answered(nvme)) {
+	stale = nvme->generation != flight->generation;
+	while (!stale && !found && nvme_queue_answered(nvme)) {
 		found = take(nvme, flight, status);
-		rc = vfiosafe_write32(&nvme->regs, NVME_REG_DOORBELLS + nvme->stride,
-				      nvme->cq_head);
+		ring(&sec, NVME_REG_DOORBELLS + nvme->stride, nvme->cq_head);
 	}
 	if (found)
 		nvme->in_flight = false;
-	end = vfiosafe_end(&sec);
-	if (end < 0 || rc < 0)
-		return end < 0 ? end : rc;
-	return found;
+	rc = vfiosafe_end(&sec);
+	if (rc < 0)
+		return rc;
+	return stale ? -ESTALE : found;
 }
 
 static bool is_drained(int fd)
