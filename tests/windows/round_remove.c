@@ -16,7 +16,7 @@ static const char *works_until_closed(struct rig *rig)
 /* With a section open: the device is given back, the memory stays. */
 static const char *is_given_back(struct rig *rig)
 {
-	int rc = vfiosafe_device_close(rig->dev, 200);
+	int rc = vfiosafe_device_close(rig->dev, 60);
 
 	if (rc != -EBUSY)
 		return rc == 0 ? "closed over an open section" : "cannot be closed";
