@@ -56,6 +56,7 @@ static void aer(struct worker *w)
 		return;
 	vfiosafe_sim_aer(world->sim, fatal);
 	world->suspect = true;
+	world->suspect_in = world->generation;
 	if (fatal)
 		world->foreign_reset = world->blind = true;
 }
@@ -74,6 +75,7 @@ static void taken_back(struct worker *w)
 	}
 	vfiosafe_sim_unplug(world->sim);
 	world->suspect = world->blind = world->foreign_reset = true;
+	world->suspect_in = world->generation;
 }
 
 static void read_events(struct worker *w)

@@ -72,10 +72,12 @@ static void look_at_generation(struct world *world, uint64_t resets)
 		     open_sections(world));
 	}
 	if (moved)
-		world->blind = world->suspect = false;
+		world->blind = false;
 	/* Until then a gate that a fault has closed may still be. */
 	if (state == VFIOSAFE_LIVE && generation != world->faulted_in)
 		world->decode_taken = false;
+	if (state == VFIOSAFE_LIVE && generation != world->suspect_in)
+		world->suspect = false;
 	world->generation = generation;
 }
 

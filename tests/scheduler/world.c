@@ -188,6 +188,7 @@ static void open_device(struct world *world)
 	world->resets = counts.resets;
 	world->blind = world->closing = world->decode_taken = false;
 	world->suspect = world->released = false;
+	world->faulted_in = world->suspect_in = 0;
 	world->devices++;
 	set_sentinel(world);
 	world->second = NULL;

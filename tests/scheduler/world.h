@@ -78,7 +78,7 @@ struct world {
 	bool may_cut_power;  /* so may this one, and the device lose its state */
 	bool decode_taken;   /* memory decode taken away behind us */
 	bool forced;	     /* this step may go over open sections */
-	uint64_t faulted_in; /* the generation of that */
+	uint64_t faulted_in, suspect_in; /* the generations of these two */
 	bool closing;	     /* GONE, not freed yet */
 	uint64_t windows, faults, timeouts, parks, noticed, events,
 		devices; /* for the report */
