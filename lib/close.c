@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dmabuf.h"
 #include "door.h"
 #include "error.h"
 #include "fault.h"
+#include "p2p.h"
 #include "window.h"
 
 /*
@@ -22,6 +24,8 @@
 
 static void device_free(struct vfiosafe_device *dev)
 {
+	vsf_p2p_free_imports(dev);
+	vsf_dmabufs_free(dev);
 	vsf_bars_free(dev);
 	vsf_irq_disarm(dev);
 	vsf_irqs_free(dev);
@@ -126,14 +130,19 @@ static int end(struct vfiosafe_device *dev, uint32_t timeout_ms)
 {
 	int64_t deadline = vsf_deadline(dev->sys, timeout_ms);
 	int64_t soon = vsf_deadline(dev->sys, GRACE_MS);
-	int rc, back;
+	int rc, back, importers;
 
 	vsf_words_move_any(dev->words, dev->sys, VFIOSAFE_GONE);
-	rc = wait_unused(dev, soon < deadline ? soon : deadline);
-	if (rc == 0)
+	soon = soon < deadline ? soon : deadline;
+	/* Importers first: nothing tells type1 that the BAR is somebody else's. */
+	importers = vsf_dmabuf_gone(dev, deadline, wait_calls(dev, soon) == 0);
+	rc = wait_unused(dev, soon);
+	if (rc == 0 && importers == 0)
 		return 0;
 	back = give_back(dev);
 	rc = wait_unused(dev, deadline);
+	if (rc == 0)
+		rc = vsf_dmabuf_gone(dev, deadline, true);
 	return rc < 0 ? not_freed(dev, back) : 0;
 }
 

@@ -9,8 +9,7 @@
 #include "window.h"
 #include <vfiosafe/power.h>
 
-/* Keeps windows from beginning while COMMAND is read, changed and written. */
-static int hold(struct vfiosafe_device *dev, bool beside)
+int vsf_windows_hold(struct vfiosafe_device *dev, bool beside)
 {
 	uint32_t seen = vsf_device_bell(dev);
 	int rc;
@@ -28,12 +27,12 @@ static int hold(struct vfiosafe_device *dev, bool beside)
 		pthread_mutex_unlock(&dev->lock);
 		if (rc != -EBUSY)
 			return rc;
-		/* For one access of another thread to the config space. */
+		/* For a change that another thread is making. */
 		(void)vsf_device_sleep(dev, &seen, VFIOSAFE_FOREVER);
 	}
 }
 
-static void let_go(struct vfiosafe_device *dev)
+void vsf_windows_let(struct vfiosafe_device *dev)
 {
 	pthread_mutex_lock(&dev->lock);
 	dev->configuring = false;
@@ -89,10 +88,10 @@ int vsf_command_change(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
 	int rc;
 
 	vsf_count_inside(dev, 1);
-	rc = hold(dev, beside);
+	rc = vsf_windows_hold(dev, beside);
 	if (rc == 0) {
 		rc = change_held(dev, beside, off, on);
-		let_go(dev);
+		vsf_windows_let(dev);
 	} else {
 		rc = vsf_state_error(vsf_device_word(dev), vsf_gate_word(dev));
 		if (rc == 0 || rc == -EAGAIN)

@@ -70,6 +70,9 @@ int vsf_refuse_inside(const struct vfiosafe_device *dev, const char *call)
 	     self->pass_value == vsf_device_word(dev)))
 		return vsf_fail(EDEADLK, "%s inside a callback of %s's window", call,
 				dev->address);
+	if (self->leads == &dev->words->device)
+		return vsf_fail(EDEADLK, "%s inside a callback that %s waits for", call,
+				dev->address);
 	return 0;
 }
 

@@ -27,6 +27,8 @@ enum vsf_park {
 	VSF_PARK_DECODE, /* memory decode off */
 };
 
+struct vfiosafe_dmabuf;
+struct vfiosafe_p2p;
 struct vsf_fault_range;
 struct vsf_iommu;
 struct vsf_run;
@@ -99,7 +101,11 @@ struct vfiosafe_device {
 	struct vsf_run *run;	   /* the window that is open, or NULL */
 	unsigned int inside;	   /* threads in a call that needs the device to stay */
 	bool losing;		   /* the lost callback runs; no window may begin */
-	bool configuring;	   /* COMMAND is being changed; no window may begin */
+	bool configuring;	   /* a short change is being made; no window may begin */
+	bool peer;		   /* another device's p2p callback runs; likewise */
+	bool lost_owed;		   /* ... and the lost callback, when that is over */
+	int64_t peer_deadline;
+	struct vfiosafe_dmabuf *dmabufs; /* dmabuf.h says who may touch what */
 	enum vsf_park parked;
 	bool tells_wakeup;	   /* parked in low power, with an eventfd for it */
 	uint64_t windows;	   /* begun so far */
@@ -110,6 +116,9 @@ struct vfiosafe_device {
 	bool callback_runs;	   /* vfiosafe_window_pass() may let threads in */
 	bool ready_runs;	   /* it is the ready callback */
 	char why[128];		   /* cause in words */
+
+	/* Under the lock of all maps (p2p.h). */
+	struct vfiosafe_p2p *imports, *exports;
 };
 
 /* Loads of the two words, for decisions that are not accesses. */
@@ -155,6 +164,8 @@ void vsf_count_inside(struct vfiosafe_device *dev, int by);
 /* State was lost: into FAULT, or, in a window, a mark that its end meets. */
 void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 		      const char *why);
+/* The lost callback, and the way free for windows. */
+void vsf_device_lost_call(struct vfiosafe_device *dev, enum vfiosafe_cause cause);
 
 /*
  * The same in two: the word or the mark, with a section open that no reset overtakes;

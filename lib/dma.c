@@ -31,8 +31,7 @@ int vsf_dma_refuse(const struct vfiosafe_device *dev, const char *call)
 	return 0;
 }
 
-/* The kernel has answered: the mapping is there, with @own, or is forgotten. */
-static void settle(struct vsf_iommu *iommu, uint64_t iova, void *own, bool there)
+void vsf_dma_settle(struct vsf_iommu *iommu, uint64_t iova, void *own, bool there)
 {
 	struct vsf_mapping *map;
 
@@ -91,7 +90,7 @@ int vsf_dma_map(struct vfiosafe_device *dev, struct vsf_dma_request *req,
 	if (rc < 0)
 		return rc;
 	rc = ask_kernel(dev->iommu, req, &own);
-	settle(dev->iommu, req->iova, own, rc == 0);
+	vsf_dma_settle(dev->iommu, req->iova, own, rc == 0);
 	if (rc < 0)
 		return vsf_dma_map_failed(dev->iommu, req, rc);
 	*iova = req->iova;
@@ -110,6 +109,10 @@ static int claim(struct vsf_mappings *maps, uint64_t iova, uint64_t len, bool al
 	if (map->busy)
 		return vsf_fail(EBUSY,
 				"another thread is mapping or unmapping 0x%llx + 0x%llx",
+				(ull)iova, (ull)len);
+	if (map->of == VSF_MAPPING_P2P)
+		return vsf_fail(EINVAL, "0x%llx + 0x%llx is a map of another device's BAR: "
+					"vfiosafe_p2p_unmap() takes it back",
 				(ull)iova, (ull)len);
 	if ((map->of == VSF_MAPPING_ALLOC) != alloc)
 		return vsf_fail(EINVAL, "0x%llx + 0x%llx is %s", (ull)iova, (ull)len,
@@ -133,7 +136,7 @@ int vsf_dma_unmap(struct vfiosafe_device *dev, uint64_t iova, uint64_t len, bool
 	if (rc < 0)
 		return rc;
 	rc = iommu->dma->unmap(iommu, iova, len);
-	settle(iommu, iova, own, rc < 0);
+	vsf_dma_settle(iommu, iova, own, rc < 0);
 	if (rc < 0)
 		return vsf_fail(-rc,
 				"unmapping IOVA 0x%llx + 0x%llx failed: %s; it is still "

@@ -40,6 +40,7 @@ struct vsf_iova_space {
 enum vsf_mapping_of {
 	VSF_MAPPING_CALLER, /* memory of the caller */
 	VSF_MAPPING_FILE,   /* a file, mapped by us if @own is set */
+	VSF_MAPPING_P2P,    /* a place for a device's BAR, which comes and goes */
 	VSF_MAPPING_ALLOC,  /* vfiosafe_dma_alloc() */
 };
 
@@ -85,6 +86,9 @@ int vsf_dma_map(struct vfiosafe_device *dev, struct vsf_dma_request *req,
 		enum vsf_mapping_of of, const struct vfiosafe_iommu_opts *opts,
 		uint64_t *iova);
 int vsf_dma_unmap(struct vfiosafe_device *dev, uint64_t iova, uint64_t len, bool alloc);
+
+/* The kernel has answered: the mapping is there, with @own, or is forgotten. */
+void vsf_dma_settle(struct vsf_iommu *iommu, uint64_t iova, void *own, bool there);
 
 /* 0, or why there can be no mapping through @dev: in a section, adopted, forked. */
 int vsf_dma_refuse(const struct vfiosafe_device *dev, const char *call);

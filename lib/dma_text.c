@@ -60,7 +60,7 @@ static uint32_t count_mapped(struct vsf_mappings *maps, uint64_t *bytes)
 	*bytes = 0;
 	pthread_mutex_lock(&maps->lock);
 	for (uint32_t i = 0; i < maps->count; i++) {
-		if (maps->at[i].busy)
+		if (maps->at[i].busy || maps->at[i].of == VSF_MAPPING_P2P)
 			continue;
 		*bytes += maps->at[i].len;
 		n++;

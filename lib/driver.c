@@ -25,7 +25,7 @@ VFIOSAFE_API int vfiosafe_device_set_driver(struct vfiosafe_device *dev,
 			return rc;
 	}
 	pthread_mutex_lock(&dev->lock);
-	if (dev->run) {
+	if (dev->run || dev->peer) {
 		rc = -EBUSY;
 	} else {
 		dev->ops = copy;
@@ -104,6 +104,52 @@ int vsf_callback(struct vfiosafe_device *dev, enum vsf_callback which, int64_t d
 	if (rc == 0 && vsf_now(dev->sys) > deadline)
 		return -ETIME;
 	return rc > 0 ? -EINVAL : rc;
+}
+
+int vsf_callback_p2p(struct vfiosafe_device *dev, const struct vsf_p2p_call *call)
+{
+	int (*fn)(struct vfiosafe_device *dev, void *ctx, struct vfiosafe_p2p *map) =
+		call->start ? dev->ops.p2p_start : dev->ops.p2p_stop;
+	struct vsf_thread *self;
+	const uint64_t *leads;
+	struct pass before;
+	size_t depth = vsf_depth();
+	int rc = fn ? vsf_thread_get(&self) : 0;
+
+	if (rc < 0 || !fn)
+		return rc;
+	before = pass_enter(self, dev, call->own ? vsf_device_word(dev) : VSF_PASS_NOTHING);
+	leads = self->leads;
+	self->leads = call->leads;
+	if (call->own)
+		set_callback_runs(dev, true, VSF_REINIT);
+	rc = fn(dev, dev->ops_ctx, call->map);
+	if (call->own)
+		set_callback_runs(dev, false, VSF_REINIT);
+	self->leads = leads;
+	pass_leave(self, before);
+	if (vsf_depth() != depth)
+		return vsf_fail(EINVAL, "a callback returned inside a section that it began");
+	if (rc == 0 && vsf_now(dev->sys) > call->deadline)
+		return -ETIME;
+	return rc > 0 ? -EINVAL : rc;
+}
+
+int vsf_callback_enter(struct vsf_callback_guard *guard, struct vfiosafe_device *dev)
+{
+	int rc = vsf_thread_get(&guard->self);
+
+	if (rc < 0)
+		return rc;
+	guard->word = guard->self->pass_word;
+	guard->value = guard->self->pass_value;
+	(void)pass_enter(guard->self, dev, VSF_PASS_NOTHING);
+	return 0;
+}
+
+void vsf_callback_leave(const struct vsf_callback_guard *guard)
+{
+	pass_leave(guard->self, (struct pass){ guard->word, guard->value });
 }
 
 int vsf_callback_drain(struct vsf_run *run)

@@ -52,6 +52,8 @@ struct vsf_thread {
 	 */
 	const uint64_t *pass_word;
 	uint64_t pass_value;
+	/* The device whose window it leads, in callbacks of importers of it. */
+	const uint64_t *leads;
 
 	const char *text; /* of the last failure; error.c */
 	char text_buf[512];

@@ -58,17 +58,34 @@ bool vsf_device_mark(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 	return faulted;
 }
 
-void vsf_device_lost(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
-		     const char *why)
+/* In a p2p callback: that one first. */
+static bool is_owed(struct vfiosafe_device *dev)
 {
-	vsf_event_put(dev, VFIOSAFE_EVENT_FAULT, 0, cause, 1);
-	vsf_log(VFIOSAFE_LOG_ERROR, "%s: FAULT: %s", dev->address, why);
+	bool owed;
+
+	pthread_mutex_lock(&dev->lock);
+	owed = dev->lost_owed = dev->peer;
+	pthread_mutex_unlock(&dev->lock);
+	return owed;
+}
+
+void vsf_device_lost_call(struct vfiosafe_device *dev, enum vfiosafe_cause cause)
+{
 	vsf_callback_lost(dev, cause);
 	pthread_mutex_lock(&dev->lock);
 	dev->losing = false;
 	/* Under the lock: after it, a close may free the device. */
 	vsf_words_ring(dev->words, dev->sys);
 	pthread_mutex_unlock(&dev->lock);
+}
+
+void vsf_device_lost(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
+		     const char *why)
+{
+	vsf_event_put(dev, VFIOSAFE_EVENT_FAULT, 0, cause, 1);
+	vsf_log(VFIOSAFE_LOG_ERROR, "%s: FAULT: %s", dev->address, why);
+	if (!is_owed(dev))
+		vsf_device_lost_call(dev, cause);
 }
 
 void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,

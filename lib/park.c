@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "dmabuf.h"
 #include "park.h"
 #include "uapi.h"
 
@@ -139,6 +140,9 @@ int vsf_run_park(struct vsf_run *run)
 	uint16_t also = run->wish.park == VSF_PARK_DECODE ? VSF_PCI_COMMAND_MEMORY : 0;
 	int rc;
 
+	rc = vsf_dmabuf_before(run);
+	if (rc < 0)
+		return rc;
 	if (vsf_is_lost(run->dev))
 		return vsf_say_lost(run);
 	rc = vsf_run_stop_dma(run, also);

@@ -9,6 +9,7 @@
 #include "error.h"
 #include "fault.h"
 #include "log.h"
+#include "p2p.h"
 #include "plan.h"
 #include "window.h"
 
@@ -164,6 +165,7 @@ static int quiesce(struct vsf_run *run)
 		return vsf_run_call_off(run, ECANCELED, "the quiesce callback of %s vetoed "
 							"(%d)",
 					run->dev->address, rc);
+	vsf_p2p_quiesced(run);
 	run->phase = VSF_PHASE_QUIESCED;
 	return VFIOSAFE_STEP_COMMIT;
 }
@@ -177,6 +179,7 @@ static int go_on_by_force(struct vsf_run *run)
 	run->forced = true;
 	run->unknown = true;
 	run->deadline = vsf_now(run->dev->sys) + run->timeout;
+	vsf_p2p_quiesced(run);
 	run->phase = VSF_PHASE_QUIESCED;
 	return VFIOSAFE_STEP_COMMIT;
 }
@@ -316,6 +319,8 @@ VFIOSAFE_API int64_t vfiosafe_window_deadline(const struct vfiosafe_device *cdev
 	pthread_mutex_lock(&dev->lock);
 	if (dev->run)
 		deadline = dev->run->deadline;
+	else if (dev->peer)
+		deadline = dev->peer_deadline;
 	pthread_mutex_unlock(&dev->lock);
 	return deadline;
 }

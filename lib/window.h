@@ -134,6 +134,13 @@ int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 		     const struct vfiosafe_reset_opts *opts, struct vsf_wish wish,
 		     const char *call);
 
+/*
+ * command.c: keeps windows from beginning, for a short change; one thread at a time.
+ * -EAGAIN if one is open, unless @beside: in a callback of it.
+ */
+int vsf_windows_hold(struct vfiosafe_device *dev, bool beside);
+void vsf_windows_let(struct vfiosafe_device *dev);
+
 /* window_drive.c: a whole window in one call */
 int vsf_window_take_through(struct vfiosafe_device *dev,
 			    const struct vfiosafe_reset_opts *opts, struct vsf_wish wish,
@@ -147,6 +154,25 @@ enum vsf_callback { VSF_QUIESCE, VSF_RESUME, VSF_READY, VSF_REINIT };
  * is none. -ETIME if it returned after @deadline.
  */
 int vsf_callback(struct vfiosafe_device *dev, enum vsf_callback which, int64_t deadline);
+
+/* p2p_stop or p2p_start of an importer. */
+struct vsf_p2p_call {
+	struct vfiosafe_p2p *map;
+	bool start;
+	bool own; /* in a window of the importer itself */
+	int64_t deadline;
+	const uint64_t *leads; /* word of the exporter whose window, or close, this is */
+};
+int vsf_callback_p2p(struct vfiosafe_device *dev, const struct vsf_p2p_call *call);
+
+/* Around other callbacks of @dev, in which it may not be accessed. */
+struct vsf_callback_guard {
+	struct vsf_thread *self;
+	const uint64_t *word;
+	uint64_t value;
+};
+int vsf_callback_enter(struct vsf_callback_guard *guard, struct vfiosafe_device *dev);
+void vsf_callback_leave(const struct vsf_callback_guard *guard);
 
 /* The program's own drain, beside ours: 0, -EAGAIN (not yet), or a refusal. */
 int vsf_callback_drain(struct vsf_run *run);

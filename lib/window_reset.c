@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "dmabuf.h"
 #include "error.h"
 #include "fault.h"
 #include "park.h"
@@ -131,7 +132,10 @@ int vsf_run_commit(struct vsf_run *run)
 	int rc;
 
 	vsf_events_collect(run->dev);
-	/* Marked lost in the quiesce callback: a recovery from here on. */
+	rc = vsf_dmabuf_before(run);
+	if (rc < 0)
+		return rc;
+	/* Marked lost in a callback: a recovery from here on. */
 	if (vsf_device_state(run->dev) == VFIOSAFE_FAULT)
 		run->from_fault = true;
 	/* The way back to where it was parked ends here. */
@@ -288,7 +292,7 @@ int vsf_run_finish(struct vsf_run *run)
 						  : "the reinit callback of %s failed (%d)",
 				     address, rc);
 	vsf_events_look_again(run);
-	if (vsf_sentinel_after_reinit(run->dev) < 0)
+	if (vsf_dmabuf_after(run) < 0 || vsf_sentinel_after_reinit(run->dev) < 0)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY, "%s",
 				     vfiosafe_error_text());
 	return enter_live(run);

@@ -5,9 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "dmabuf.h"
 #include "epoch.h"
 #include "error.h"
 #include "log.h"
+#include "p2p.h"
+#include "park.h"
 #include "window.h"
 
 void vsf_run_put(struct vsf_run *run)
@@ -68,7 +71,7 @@ static int claim(struct vfiosafe_device *dev, struct vsf_run *run)
 	int rc;
 
 	/* One callback at a time: that one first. */
-	if (dev->run || dev->losing || dev->configuring)
+	if (dev->run || dev->losing || dev->configuring || dev->peer)
 		return -EBUSY;
 	rc = claim_state(dev, run);
 	if (rc < 0)
@@ -111,12 +114,15 @@ int vsf_run_over(struct vsf_run *run, int result)
 	vsf_event_closed(run);
 	pthread_mutex_lock(&dev->lock);
 	dev->run = NULL;
+	dev->inside++; /* it is needed once more, below */
 	/* Pairs with the acquire of who joined: result and text are there. */
 	__atomic_store_n(&run->over, true, __ATOMIC_RELEASE);
 	/* Under the lock: after it, a close may free the device. */
 	vsf_words_ring(dev->words, dev->sys);
 	pthread_mutex_unlock(&dev->lock);
 	vsf_run_put(run);
+	vsf_p2p_start_imports(dev, NULL);
+	vsf_count_inside(dev, -1);
 	return result;
 }
 
@@ -210,6 +216,11 @@ static int back_to_live(struct vsf_run *run, int err)
 	return vsf_run_over(run, vsf_fail(err, "%s", run->text));
 }
 
+static bool comes_back(const struct vsf_run *run)
+{
+	return !stays_where_it_was(run) && !run->from_fault && !vsf_is_lost(run->dev);
+}
+
 /* With run->text set, unless @err is 0. */
 static int undo(struct vsf_run *run, int err)
 {
@@ -225,6 +236,10 @@ static int undo(struct vsf_run *run, int err)
 			return vsf_run_fault(run, VFIOSAFE_CAUSE_DRIVER,
 					     "the resume callback failed (%d)", rc);
 	}
+	/* Also where the kernel refused: it had taken the memory away before. */
+	if (comes_back(run) && vsf_dmabuf_after(run) < 0)
+		return vsf_run_fault(run, VFIOSAFE_CAUSE_NOT_READY, "%s",
+				     vfiosafe_error_text());
 	if (run->wish.kind != VSF_KIND_EXCLUSIVE && err)
 		vsf_log(VFIOSAFE_LOG_WARN, "%s: window called off: %s", run->dev->address,
 			run->text);

@@ -23,6 +23,8 @@
 
 VFIOSAFE_BEGIN_DECLS
 
+struct vfiosafe_p2p;
+
 struct vfiosafe_driver_ops {
 	size_t size; /* sizeof(struct vfiosafe_driver_ops) */
 
@@ -57,6 +59,22 @@ struct vfiosafe_driver_ops {
 	 * is possible. vfiosafe_recover() may not be called from in here.
 	 */
 	void (*lost)(struct vfiosafe_device *dev, void *ctx, enum vfiosafe_cause cause);
+
+	/*
+	 * This device imports @map from another one (p2p.h), which is about to be reset
+	 * or put away: stop DMA through @map, and return 0 when none is under way any
+	 * more. The state is LIVE: views and accessors work as always, in every thread.
+	 * Runs on the thread that drives the other device's window, or closes it, with
+	 * that one's deadline. A failure, or one that is late, breaks the map.
+	 */
+	int (*p2p_stop)(struct vfiosafe_device *dev, void *ctx, struct vfiosafe_p2p *map);
+
+	/*
+	 * @map is there again, at the same address: DMA may go on. After the other
+	 * device's window in the state LIVE; after the resume or reinit callback of an
+	 * own window in the state of that one.
+	 */
+	int (*p2p_start)(struct vfiosafe_device *dev, void *ctx, struct vfiosafe_p2p *map);
 };
 
 /**

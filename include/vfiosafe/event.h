@@ -50,11 +50,18 @@ enum vfiosafe_event_type {
 	/* A wake-up from vfiosafe_low_power_enter(); call vfiosafe_low_power_exit(). */
 	VFIOSAFE_EVENT_WAKEUP = 6,
 	VFIOSAFE_EVENT_OVERFLOW = 7,
+	/*
+	 * A map that this device imports ended (p2p.h). result: why; -ENODEV the
+	 * exporter was closed, -ESTALE it revoked the buffer, -ETIMEDOUT p2p_stop was
+	 * late, else what p2p_stop or p2p_start returned. vfiosafe_p2p_state() says
+	 * of which map.
+	 */
+	VFIOSAFE_EVENT_P2P = 8,
 };
 
 struct vfiosafe_event {
 	uint32_t type;	     /* enum vfiosafe_event_type; skip those you do not know */
-	int32_t result;	     /* of WINDOW_CLOSED; else 0 */
+	int32_t result;	     /* of WINDOW_CLOSED and P2P; else 0 */
 	uint64_t generation; /* the device's when the event was noticed */
 	int64_t time_ns;     /* of CLOCK_MONOTONIC, then */
 	uint32_t cause;	     /* enum vfiosafe_cause, where said above; else NONE */

@@ -40,6 +40,7 @@
 #include <vfiosafe/copy.h>
 #include <vfiosafe/device.h>
 #include <vfiosafe/dma.h>
+#include <vfiosafe/dmabuf.h>
 #include <vfiosafe/driver.h>
 #include <vfiosafe/error.h>
 #include <vfiosafe/event.h>
@@ -47,6 +48,7 @@
 #include <vfiosafe/irq.h>
 #include <vfiosafe/log.h>
 #include <vfiosafe/mmio.h>
+#include <vfiosafe/p2p.h>
 #include <vfiosafe/plan.h>
 #include <vfiosafe/poll.h>
 #include <vfiosafe/power.h>
