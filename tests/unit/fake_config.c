@@ -78,6 +78,10 @@ static void write_pmcsr(struct fake *fake, struct fake_function *fn, uint16_t va
 	if (fn->pm_stuck)
 		return;
 	fn->config[PMCSR] = (uint8_t)((fn->config[PMCSR] & PM_NO_SOFT_RESET) | to);
+	if (to == PM_STATE)
+		fake_dmabuf_revoke(fake, fn);
+	else
+		fake_dmabuf_unrevoke(fake, fn);
 	if (from != PM_STATE || to != 0 || (fn->config[PMCSR] & PM_NO_SOFT_RESET))
 		return;
 	fn->naps++;
@@ -93,6 +97,10 @@ static void write16(struct fake *fake, struct fake_function *fn, uint64_t at,
 		if (fn->decode_stuck && fn->resets > 0)
 			value &= (uint16_t)~2u;
 		put16(fn->config + at, value & COMMAND_BITS);
+		if (value & 2)
+			fake_dmabuf_unrevoke(fake, fn);
+		else
+			fake_dmabuf_revoke(fake, fn);
 	} else if (at == PMCSR) {
 		write_pmcsr(fake, fn, value);
 	} else {

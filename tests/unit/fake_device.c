@@ -106,8 +106,10 @@ static int reset(struct fake *fake, struct fake_function *fn)
 	fn->config[FAKE_PMCSR] &= (uint8_t)~3u;
 	memset(fn->memory, 0, 0x10000);
 	fn->silent_until = fake->sys.now_ns(fake) + fn->silent_ns;
+	fake_dmabuf_revoke(fake, fn);
 	if (fn->resets_command || fn->decode_stuck)
 		fake_set_command(fn, 0);
+	fake_dmabuf_unrevoke(fake, fn);
 	return 0;
 }
 
@@ -117,6 +119,8 @@ static int feature(struct fake *fake, struct fake_function *fn,
 {
 	bool enter = true, wakeup = false;
 
+	if ((arg->flags & VFIO_DEVICE_FEATURE_MASK) == VFIO_DEVICE_FEATURE_DMA_BUF)
+		return fake_dmabuf_export(fake, fn, arg);
 	if (fn->no_low_power || !(arg->flags & VFIO_DEVICE_FEATURE_SET))
 		return -ENOTTY;
 	switch (arg->flags & VFIO_DEVICE_FEATURE_MASK) {
@@ -140,6 +144,10 @@ static int feature(struct fake *fake, struct fake_function *fn,
 	if (enter || fn->low_power)
 		fake_log_locked(fake, enter ? wakeup ? "SLEEP-WAKEUP" : "SLEEP" : "AWAKE");
 	fn->low_power = enter;
+	if (enter)
+		fake_dmabuf_revoke(fake, fn);
+	else
+		fake_dmabuf_unrevoke(fake, fn);
 	return 0;
 }
 

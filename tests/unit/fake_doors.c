@@ -57,6 +57,7 @@ static void release_device(struct fake *fake, struct fake_file *file)
 		return;
 	file->fn->owner = NULL;
 	fake_irqs_off(file->fn);
+	fake_dmabuf_last_close(fake, file->fn);
 	file->fn->pt_id = 0;
 	fake_vectors_off(file->fn);
 	for (unsigned int i = 0; i < fake->functions; i++)
@@ -71,6 +72,8 @@ void fake_door_release(struct fake *fake, struct fake_file *file)
 
 	if (file->kind == FAKE_CDEV || file->kind == FAKE_DEVICE)
 		release_device(fake, file);
+	if (file->kind == FAKE_DMABUF)
+		fake_dmabuf_release(file->buf);
 	for (; file->kind == FAKE_GROUP && group < fake->group + FAKE_FUNCTIONS;
 	     group++) {
 		if (group->file != file)

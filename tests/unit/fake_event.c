@@ -59,18 +59,21 @@ static int fake_event_write(void *ctx, int fd)
 	return fake_leave(ctx, rc);
 }
 
-/* @onto, a device, becomes a file that answers nothing. */
+/* @onto becomes @from, or, if that is of the real kernel, a file that answers nothing. */
 static int fake_dup_onto(void *ctx, int from, int onto)
 {
 	struct fake *fake = ctx;
 	int rc = fake_enter(fake, FAKE_DUP_ONTO, FAKE_ANY);
-	struct fake_file *file = fake_file_of(fake, onto);
+	struct fake_file *file = fake_file_of(fake, onto), *new = fake_file_of(fake, from);
 
-	(void)from;
 	if (rc == 0 && !file)
 		rc = -EBADF;
 	if (rc == 0) {
-		fake->fd[onto - FAKE_FD0] = fake_file_new(fake, FAKE_NOTHING);
+		if (new)
+			new->refs++;
+		else
+			new = fake_file_new(fake, FAKE_NOTHING);
+		fake->fd[onto - FAKE_FD0] = new;
 		fake_file_put(fake, file);
 		rc = onto;
 	}

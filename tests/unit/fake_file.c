@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fake_parts.h"
+#include "uapi.h"
 
 struct fake_file *fake_file_new(struct fake *fake, enum fake_kind kind)
 {
@@ -127,6 +128,11 @@ static int fake_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 
 	if (rc == 0 && !file)
 		rc = -EBADF;
+	/* A reset that is refused has taken the BARs away first. */
+	if (rc < 0 && rc != -EINVAL && request == VFIO_DEVICE_RESET && file->fn) {
+		fake_dmabuf_revoke(fake, file->fn);
+		fake_dmabuf_unrevoke(fake, file->fn);
+	}
 	if (rc == 0)
 		rc = file->kind == FAKE_CDEV || file->kind == FAKE_DEVICE
 			     ? fake_device_ioctl(fake, file, request, arg)

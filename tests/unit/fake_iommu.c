@@ -39,12 +39,20 @@ unsigned int fake_dmas(struct fake *fake)
 	return n;
 }
 
+static void end(struct fake *fake, struct fake_dma *dma)
+{
+	if (dma->fn)
+		fake_log_locked(fake, "UNMAP");
+	dma->file = NULL;
+	fake_file_put(fake, dma->buf);
+}
+
 /* Mappings end with the last reference to their address space. */
 void fake_iommu_release(struct fake *fake, const struct fake_file *file)
 {
 	for (int i = 0; i < FAKE_DMAS; i++)
 		if (fake->iommu.dma[i].file == file)
-			fake->iommu.dma[i].file = NULL;
+			end(fake, &fake->iommu.dma[i]);
 }
 
 static bool in_range(const struct fake_iommu *iommu, uint64_t iova, uint64_t last)
@@ -72,7 +80,7 @@ static uint64_t pinned(const struct fake_iommu *iommu)
 	uint64_t bytes = 0;
 
 	for (int i = 0; i < FAKE_DMAS; i++)
-		bytes += iommu->dma[i].file ? iommu->dma[i].len : 0;
+		bytes += iommu->dma[i].file && !iommu->dma[i].fn ? iommu->dma[i].len : 0;
 	return bytes;
 }
 
@@ -95,25 +103,40 @@ static int add(struct fake *fake, const struct fake_dma *dma)
 		return -EINVAL;
 	if (dma->vaddr && msync((void *)dma->vaddr, dma->len, MS_ASYNC) < 0)
 		return -EFAULT;
-	if (pinned(iommu) + dma->len > fake->memlock_limit)
+	if (!dma->fn && pinned(iommu) + dma->len > fake->memlock_limit)
 		return -ENOMEM;
 	*at = *dma;
+	if (dma->fn)
+		fake_log_locked(fake, "MAP");
+	if (dma->buf)
+		dma->buf->refs++;
 	return 0;
 }
 
-/* Not cut into parts; how many bytes went. */
+/* Of what reaches into these addresses, the part outside. */
+static bool cuts(const struct fake_dma *dma, uint64_t iova, uint64_t len)
+{
+	return dma->iova < iova + len && iova < dma->iova + dma->len &&
+	       (dma->iova < iova || dma->iova + dma->len > iova + len);
+}
+
+/* All that lies there, none of it cut into parts; how many bytes went. */
 static uint64_t take_out(struct fake *fake, const struct fake_file *file, uint64_t iova,
 			 uint64_t len)
 {
-	for (int i = 0; i < FAKE_DMAS; i++) {
-		struct fake_dma *dma = &fake->iommu.dma[i];
+	struct fake_dma *dma = fake->iommu.dma;
+	uint64_t gone = 0;
 
-		if (dma->file != file || dma->iova != iova || dma->len != len)
+	for (int i = 0; i < FAKE_DMAS; i++)
+		if (dma[i].file == file && cuts(&dma[i], iova, len))
+			return 0;
+	for (int i = 0; i < FAKE_DMAS; i++) {
+		if (dma[i].file != file || dma[i].iova < iova || dma[i].iova >= iova + len)
 			continue;
-		dma->file = NULL;
-		return len;
+		gone += dma[i].len;
+		end(fake, &dma[i]);
 	}
-	return 0;
+	return gone;
 }
 
 static int ioas_ranges(const struct fake_iommu *iommu, struct iommu_ioas_iova_ranges *ask)
@@ -139,8 +162,12 @@ static int ioas_map(struct fake *fake, struct fake_file *file,
 				      .fd = -1,
 				      .prot = map->flags >> 1 };
 
+	uint64_t at;
+
 	if (map->size < sizeof(*map) || !(map->flags & IOMMU_IOAS_MAP_FIXED_IOVA))
 		return -EINVAL;
+	if (fake_bar_mapped(fake, dma.vaddr, &at))
+		return -EFAULT;
 	return map->ioas_id == file->ioas_id ? add(fake, &dma) : -ENOENT;
 }
 
@@ -161,19 +188,22 @@ static int check_file(const struct iommu_ioas_map_file *map)
 static int ioas_map_file(struct fake *fake, struct fake_file *file,
 			 const struct iommu_ioas_map_file *map)
 {
-	const struct fake_dma dma = { .file = file,
-				      .iova = map->iova,
-				      .len = map->length,
-				      .fd = map->fd,
-				      .offset = map->start,
-				      .prot = map->flags >> 1 };
+	struct fake_dma dma = { .file = file,
+				.iova = map->iova,
+				.len = map->length,
+				.fd = map->fd,
+				.offset = map->start,
+				.prot = map->flags >> 1,
+				.buf = fake_file_of(fake, map->fd) };
 	int rc;
 
 	if (fake->iommu.no_map_file)
 		return -ENOTTY;
 	if (map->size < sizeof(*map) || !(map->flags & IOMMU_IOAS_MAP_FIXED_IOVA))
 		return -EINVAL;
-	rc = check_file(map);
+	rc = !dma.buf	    ? check_file(map)
+	     : dma.buf->buf ? fake_dmabuf_map(dma.buf->buf, &dma)
+			    : -EINVAL;
 	if (rc == 0 && map->ioas_id != file->ioas_id)
 		rc = -ENOENT;
 	return rc < 0 ? rc : add(fake, &dma);
@@ -260,14 +290,17 @@ static int get_info(const struct fake_iommu *iommu, struct vfio_iommu_type1_info
 static int type1_map(struct fake *fake, struct fake_file *file,
 		     const struct vfio_iommu_type1_dma_map *map)
 {
-	const struct fake_dma dma = { .file = file,
-				      .iova = map->iova,
-				      .len = map->size,
-				      .vaddr = map->vaddr,
-				      .fd = -1,
-				      .prot = map->flags & 1 ? map->flags & 2 ? 3 : 2
-							     : 1 };
+	struct fake_dma dma = { .file = file,
+				.iova = map->iova,
+				.len = map->size,
+				.vaddr = map->vaddr,
+				.fd = -1,
+				.prot = map->flags & 1 ? map->flags & 2 ? 3 : 2 : 1 };
 
+	/* Of a BAR too: it touches the pages. */
+	dma.fn = fake_bar_mapped(fake, dma.vaddr, &dma.bar_at);
+	if (dma.fn && !(fake_command(dma.fn) & 2))
+		return -EFAULT;
 	return map->argsz < sizeof(*map) ? -EINVAL : add(fake, &dma);
 }
 

@@ -129,6 +129,8 @@ struct fake_function {
 	int irq_fd[FAKE_IRQS];	      /* of ERR and REQ, as armed; -1 */
 	bool knows_no_events;	      /* an old kernel: no such kinds */
 	struct fake_vectors irq;
+	bool no_dmabuf;		      /* this one exports no BARs */
+	bool dmabufs_die;	      /* what a reset revokes does not come back */
 };
 
 enum fake_kind {
@@ -141,6 +143,7 @@ enum fake_kind {
 	FAKE_CDEV,
 	FAKE_NOTHING, /* what dup_onto leaves */
 	FAKE_DEVICE, /* out of a group, or handed to us: never a node */
+	FAKE_DMABUF,
 };
 
 struct fake_node {
@@ -152,6 +155,24 @@ struct fake_node {
 	int refuse;	     /* errno of open, 0 = none */
 };
 
+#define FAKE_BUFS 40
+#define FAKE_BUF_RANGES 64
+
+struct fake_iova {
+	uint64_t start, last;
+};
+
+struct fake_dmabuf {
+	bool used;
+	struct fake_function *fn; /* NULL: of a heap */
+	int memfd;		  /* of that */
+	uint32_t open_flags;
+	uint32_t index, count;
+	uint64_t len;
+	struct fake_iova range[FAKE_BUF_RANGES]; /* here: offset, length */
+	bool revoked, dead;
+};
+
 struct fake_file {
 	enum fake_kind kind;
 	unsigned int refs; /* fds, mappings and files that hold it */
@@ -161,6 +182,7 @@ struct fake_file {
 	struct fake_file *parent; /* group of a device, iommufd of a cdev */
 	bool typed;		  /* container: SET_IOMMU was done */
 	uint32_t ioas_id;	  /* iommufd */
+	struct fake_dmabuf *buf;
 };
 
 struct fake_group {
@@ -175,6 +197,7 @@ struct fake_map {
 	uintptr_t at;
 	size_t len;
 	struct fake_file *file; /* NULL: anonymous */
+	uint64_t offset;	/* in the file */
 	bool dontfork;
 };
 
@@ -189,10 +212,12 @@ struct fake_dma {
 	int fd; /* or -1 */
 	uint64_t offset;
 	uint32_t prot; /* 1: the device writes, 2: it reads */
-};
 
-struct fake_iova {
-	uint64_t start, last;
+	/* Of a BAR: */
+	struct fake_function *fn;
+	uint64_t bar_at;       /* offset in its device fd */
+	struct fake_file *buf; /* by a dma-buf, that is held; else by its address */
+	bool hole;	       /* was revoked */
 };
 
 struct fake_iommu {
@@ -221,6 +246,7 @@ struct fake {
 	bool no_type1;	 /* the container knows no type1v2 */
 	bool real_clock; /* for tests with threads that wait for each other */
 	unsigned int hot_extra; /* functions more that a hot reset takes */
+	bool dmabuf_mmap;	/* a dma-buf of a BAR can be mapped */
 	bool hot_lie;		/* the kernel answers so when asked what it takes */
 	uint32_t hot_lie_count;
 	int hot_lie_err;
@@ -250,6 +276,8 @@ struct fake {
 	unsigned int real_fds; /* memfds and eventfds: the SIGBUS handler uses them directly */
 	uint64_t memlock_limit;
 	struct fake_iommu iommu;
+	struct fake_dmabuf buf[FAKE_BUFS];
+	unsigned int cut; /* mappings that were in place when their BAR went away */
 	uint32_t last_ioas;
 	int64_t heap_blocks, heap_bytes; /* at the start */
 };
@@ -293,6 +321,9 @@ unsigned int fake_dmas(struct fake *fake);
 
 /* fake_vectors.c: the device interrupts; did an eventfd hear of it? */
 bool fake_interrupt(struct fake *fake, struct fake_function *fn, uint32_t vector);
+
+/* fake_dmabuf.c: a dma-buf that is no BAR's */
+int fake_heap_fd(struct fake *fake, uint64_t len);
 
 /* The tree of paths. */
 struct fake_node *fake_find(struct fake *fake, const char *path);

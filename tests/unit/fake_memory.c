@@ -21,13 +21,14 @@ size_t fake_mapped(struct fake *fake)
 	return bytes;
 }
 
-static void note_map(struct fake *fake, uintptr_t at, size_t len, struct fake_file *file)
+static void note_map(struct fake *fake, uintptr_t at, size_t len, struct fake_file *file,
+		     uint64_t offset)
 {
 	struct fake_map *map = fake->map;
 
 	while (map->len > 0)
 		map++;
-	*map = (struct fake_map){ .at = at, .len = len, .file = file };
+	*map = (struct fake_map){ .at = at, .len = len, .file = file, .offset = offset };
 	if (file)
 		file->refs++;
 }
@@ -42,11 +43,25 @@ static void note_unmap(struct fake *fake, uintptr_t from, uintptr_t to)
 			continue;
 		fake->map[i].len = 0;
 		if (old.at < from)
-			note_map(fake, old.at, from - old.at, old.file);
+			note_map(fake, old.at, from - old.at, old.file, old.offset);
 		if (old.at + old.len > to)
-			note_map(fake, to, old.at + old.len - to, old.file);
+			note_map(fake, to, old.at + old.len - to, old.file,
+				 old.offset + (to - old.at));
 		fake_file_put(fake, old.file);
 	}
+}
+
+struct fake_function *fake_bar_mapped(struct fake *fake, uintptr_t at, uint64_t *offset)
+{
+	for (int i = 0; i < FAKE_MAPS; i++) {
+		const struct fake_map *map = &fake->map[i];
+
+		if (map->len == 0 || at < map->at || at - map->at >= map->len || !map->file)
+			continue;
+		*offset = map->offset + (at - map->at);
+		return map->file->fn;
+	}
+	return NULL;
 }
 
 static bool mappable(const struct fake_bar *bar, uint64_t at, size_t len)
@@ -96,9 +111,12 @@ static int fake_mmap(void *ctx, void **addr, size_t len, int prot, int flags, in
 	/* A memfd is the real kernel's. */
 	bool fakes = fd >= FAKE_FD0;
 	struct fake_file *file = fakes ? file_get(fake, fd) : NULL;
+	uint64_t asked = offset;
 	int rc = fake_enter(fake, FAKE_MMAP, fd >= 0);
 
-	if (rc == 0 && fakes)
+	if (rc == 0 && file && file->buf)
+		rc = fake_dmabuf_mmap(fake, file->buf, len, &fd, &offset);
+	else if (rc == 0 && fakes)
 		rc = place_of_bar(file, &fd, &offset, len, flags);
 	if (rc == 0)
 		rc = vsf_sys(vfiosafe_sys_default(), mmap, addr, len, prot, flags, fd,
@@ -107,7 +125,7 @@ static int fake_mmap(void *ctx, void **addr, size_t len, int prot, int flags, in
 		uintptr_t at = (uintptr_t)*addr;
 
 		note_unmap(fake, at, at + page_up(len));
-		note_map(fake, at, page_up(len), file);
+		note_map(fake, at, page_up(len), file, asked);
 	}
 	fake_file_put(fake, file);
 	return fake_leave(fake, rc);

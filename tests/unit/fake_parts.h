@@ -52,6 +52,23 @@ void fake_vectors_off(struct fake_function *fn);
 int fake_vectors_ioctl(struct fake *fake, struct fake_function *fn, unsigned long request,
 		       void *arg);
 
+/* fake_dmabuf.c */
+struct vfio_device_feature;
+int fake_dmabuf_export(struct fake *fake, struct fake_function *fn,
+		       const struct vfio_device_feature *head);
+void fake_dmabuf_release(struct fake_dmabuf *buf);
+void fake_dmabuf_revoke(struct fake *fake, struct fake_function *fn);
+void fake_dmabuf_unrevoke(struct fake *fake, const struct fake_function *fn);
+void fake_dmabuf_last_close(struct fake *fake, struct fake_function *fn);
+/* As IOMMU_IOAS_MAP_FILE sees it: fills what is of the BAR. */
+int fake_dmabuf_map(const struct fake_dmabuf *buf, struct fake_dma *dma);
+/* Where it lies in a memfd. */
+int fake_dmabuf_mmap(const struct fake *fake, const struct fake_dmabuf *buf, size_t len,
+		     int *fd, uint64_t *offset);
+
+/* fake_memory.c: whose BAR is mapped at @at, and what of it; NULL */
+struct fake_function *fake_bar_mapped(struct fake *fake, uintptr_t at, uint64_t *offset);
+
 /* fake_device.c */
 int fake_function_ioctl(struct fake *fake, struct fake_function *fn,
 			unsigned long request, void *arg);
