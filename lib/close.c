@@ -139,7 +139,7 @@ static int end(struct vfiosafe_device *dev, uint32_t timeout_ms)
 	rc = wait_unused(dev, soon);
 	if (rc == 0 && importers == 0)
 		return 0;
-	back = give_back(dev);
+	back = vsf_p2p_type1_left(dev) ? -EBUSY : give_back(dev);
 	rc = wait_unused(dev, deadline);
 	if (rc == 0)
 		rc = vsf_dmabuf_gone(dev, deadline, true);

@@ -54,7 +54,8 @@ static int map_through_us(const struct vsf_iommu *iommu, struct vsf_dma_request 
 
 	if (rc < 0) {
 		*own = NULL;
-		return rc;
+		/* No file to be mapped; ENODEV is what a dma-buf is that was revoked. */
+		return rc == -ENODEV ? -EINVAL : rc;
 	}
 	req->vaddr = *own;
 	rc = vsf_sys(iommu->sys, madvise, *own, req->len, MADV_DONTFORK);
@@ -75,7 +76,13 @@ static int ask_kernel(const struct vsf_iommu *iommu, struct vsf_dma_request *req
 	if (req->vaddr)
 		return iommu->dma->map(iommu, req);
 	rc = iommu->dma->map_file ? iommu->dma->map_file(iommu, req) : -ENOTTY;
-	return rc == -ENOTTY ? map_through_us(iommu, req, own) : rc;
+	if (rc == -ENOTTY)
+		return map_through_us(iommu, req, own);
+	if (rc != -EOPNOTSUPP)
+		return rc;
+	/* A dma-buf that iommufd does not know; its memory may be pinned all the same. */
+	rc = map_through_us(iommu, req, own);
+	return rc == -EFAULT || rc == -EINVAL ? -EOPNOTSUPP : rc;
 }
 
 int vsf_dma_map(struct vfiosafe_device *dev, struct vsf_dma_request *req,

@@ -99,6 +99,18 @@ static int bad_file(const struct vsf_dma_request *req, int err)
 				"fd %d is not open for what opts.prot needs (the device "
 				"writes by default), or is sealed",
 				req->fd);
+	case -ENODEV:
+		return vsf_fail(ENODEV,
+				"fd %d is a dma-buf that was revoked: its device was closed, "
+				"is being reset, or sleeps",
+				req->fd);
+	case -EOPNOTSUPP:
+		return vsf_fail(EOPNOTSUPP,
+				"fd %d is a dma-buf that this kernel's iommufd does not map: it "
+				"takes those of one range of a BAR. For udmabuf map the memfd "
+				"that it was made of; a heap's can be mapped through the group "
+				"door (vfiosafe_device_opts.door)",
+				req->fd);
 	default:
 		return vsf_fail(EINVAL,
 				"the kernel cannot pin 0x%llx + 0x%llx of fd %d (%s): it "

@@ -48,14 +48,37 @@ static int map_in_kernel(struct vfiosafe_p2p *map, struct vfiosafe_dmabuf *buf)
 {
 	int rc = map->iommu->dma->map_file ? vsf_dmabuf_split(buf) : 0;
 
-	if (rc < 0)
-		return rc;
-	rc = vsf_p2p_door_map(map, buf);
-	if (rc == 0)
-		return 0;
-	rc = vsf_p2p_door_refused(map, buf, rc);
-	/* A close by another thread: that is why. */
+	if (rc == 0) {
+		rc = vsf_p2p_door_map(map, buf);
+		vsf_p2p_set_mapped(map, rc == 0);
+		rc = rc < 0 ? vsf_p2p_door_refused(map, buf, rc) : 0;
+	}
+	/* A close by another thread: it waits for who holds the map, but not for ever. */
 	return vsf_device_state(buf->dev) == VFIOSAFE_GONE ? vsf_state_error(0, 0) : rc;
+}
+
+/* From here on a close of either device finds it. -ENODEV: too late. */
+static int link_map(struct vfiosafe_p2p *map)
+{
+	int rc = 0;
+
+	vsf_p2p_lock();
+	if (vsf_device_state(map->buf->dev) == VFIOSAFE_GONE)
+		rc = vsf_state_error(0, 0);
+	else
+		vsf_p2p_link(map);
+	vsf_p2p_unlock();
+	return rc;
+}
+
+static int give_up(struct vfiosafe_p2p *map, int rc)
+{
+	vsf_p2p_lock();
+	vsf_p2p_unlink_import(map);
+	vsf_p2p_unlink_export(map);
+	vsf_p2p_unlock();
+	vsf_p2p_end(map);
+	return rc;
 }
 
 /* With the exporter's windows kept out. */
@@ -73,19 +96,20 @@ static int map_held(struct vfiosafe_p2p **out, struct vfiosafe_device *importer,
 		rc = map_new(&map, importer, buf, opts, *iova);
 	if (rc < 0)
 		return rc;
-	rc = map_in_kernel(map, buf);
+	rc = link_map(map);
 	if (rc < 0) {
 		vsf_p2p_end(map);
 		return rc;
 	}
+	rc = map_in_kernel(map, buf);
+	if (rc < 0)
+		return give_up(map, rc);
 	vsf_p2p_lock();
-	map->mapped = true;
 	/* In a window of the importer its end starts it. */
 	map->started = vsf_device_state(importer) == VFIOSAFE_LIVE;
-	map->holder = NULL;
 	*out = map;
 	*iova = map->iova;
-	vsf_p2p_link(map);
+	map->holder = NULL;
 	vsf_p2p_unlock();
 	return 0;
 }
@@ -156,13 +180,8 @@ static int unmap_held(struct vfiosafe_p2p *map)
 		return vsf_fail(-rc, "unmapping IOVA 0x%llx failed: %s; it is still mapped",
 				(unsigned long long)map->iova, strerror(-rc));
 	}
-	map->mapped = false;
-	vsf_p2p_lock();
-	vsf_p2p_unlink_import(map);
-	vsf_p2p_unlink_export(map);
-	vsf_p2p_unlock();
-	vsf_p2p_end(map);
-	return 0;
+	vsf_p2p_set_mapped(map, false);
+	return give_up(map, 0);
 }
 
 VFIOSAFE_API int vfiosafe_p2p_unmap(struct vfiosafe_p2p *map)

@@ -69,6 +69,8 @@ void vsf_p2p_turn_over(struct vfiosafe_device *importer);
 /* Keeps @map's importer from being freed; NULL if it is gone. With the lock held. */
 struct vfiosafe_device *vsf_p2p_stay(const struct vfiosafe_p2p *map);
 
+/* By the holder. */
+void vsf_p2p_set_mapped(struct vfiosafe_p2p *map, bool mapped);
 /* No longer the holder. Frees the map if its importer was closed meanwhile. */
 void vsf_p2p_let_go(struct vfiosafe_p2p *map);
 /* Unmaps if need be, gives the address back, frees. Nobody else knows it any more. */
@@ -76,6 +78,9 @@ void vsf_p2p_end(struct vfiosafe_p2p *map);
 
 /* -EBUSY with a text: the buffer has maps. */
 int vsf_p2p_refuse_free(const struct vfiosafe_dmabuf *buf);
+
+/* Is its BAR, perhaps, mapped by a type1, that nobody tells when it is another's? */
+bool vsf_p2p_type1_left(const struct vfiosafe_device *dev);
 
 /* p2p_door.c: in the kernel; by who holds the map. The kernel's -errno. */
 int vsf_p2p_door_map(struct vfiosafe_p2p *map, struct vfiosafe_dmabuf *buf);

@@ -120,11 +120,18 @@ struct vfiosafe_device *vsf_p2p_stay(const struct vfiosafe_p2p *map)
 
 void vsf_p2p_end(struct vfiosafe_p2p *map)
 {
-	if (map->mapped)
-		(void)vsf_p2p_door_unmap(map);
-	vsf_dma_settle(map->iommu, map->iova, NULL, false);
+	/* Where the kernel does not let go, the address stays taken. */
+	if (!map->mapped || vsf_p2p_door_unmap(map) == 0)
+		vsf_dma_settle(map->iommu, map->iova, NULL, false);
 	vsf_iommu_put(map->iommu);
 	free(map);
+}
+
+void vsf_p2p_set_mapped(struct vfiosafe_p2p *map, bool mapped)
+{
+	vsf_p2p_lock();
+	map->mapped = mapped;
+	vsf_p2p_unlock();
 }
 
 void vsf_p2p_let_go(struct vfiosafe_p2p *map)
@@ -139,6 +146,17 @@ void vsf_p2p_let_go(struct vfiosafe_p2p *map)
 	vsf_p2p_unlock();
 	if (orphan)
 		vsf_p2p_end(map);
+}
+
+bool vsf_p2p_type1_left(const struct vfiosafe_device *dev)
+{
+	bool left = false;
+
+	vsf_p2p_lock();
+	for (const struct vfiosafe_p2p *map = dev->exports; map; map = map->next_export)
+		left = left || (!map->iommu->dma->map_file && (map->mapped || map->holder));
+	vsf_p2p_unlock();
+	return left;
 }
 
 int vsf_p2p_refuse_free(const struct vfiosafe_dmabuf *buf)

@@ -51,9 +51,12 @@ static int map_again(struct vfiosafe_p2p *map, struct vfiosafe_dmabuf *buf)
 	}
 	if (rc < 0)
 		return vsf_p2p_door_refused(map, buf, rc);
-	vsf_p2p_lock();
-	map->mapped = true; /* (1) */
-	vsf_p2p_unlock();
+	/* A close may not have waited for us. */
+	if (vsf_device_state(buf->dev) == VFIOSAFE_GONE) {
+		(void)vsf_p2p_door_unmap(map);
+		return vsf_state_error(0, 0);
+	}
+	vsf_p2p_set_mapped(map, true); /* (1) */
 	return 0;
 }
 
@@ -103,11 +106,8 @@ static void start(struct vfiosafe_device *dev, const struct vsf_p2p_call *call)
 
 	/* Late is late, but it goes. */
 	rc = rc == -ETIME ? 0 : rc;
-	if (rc < 0 && vsf_p2p_door_unmap(map) == 0) {
-		vsf_p2p_lock();
-		map->mapped = false;
-		vsf_p2p_unlock();
-	}
+	if (rc < 0 && vsf_p2p_door_unmap(map) == 0)
+		vsf_p2p_set_mapped(map, false);
 	vsf_p2p_lock();
 	map->started = rc == 0;
 	map->broken = rc < 0;

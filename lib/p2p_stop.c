@@ -189,13 +189,15 @@ int vsf_p2p_end_exports(struct vfiosafe_device *dev, const struct vfiosafe_dmabu
 		rc = hold_next(&pick, &held);
 		if (rc < 0 || !held.map)
 			return rc;
-		if (take_away(&pick, &held, &broken) < 0)
-			vsf_log(VFIOSAFE_LOG_ERROR, "%s: the kernel does not unmap IOVA 0x%llx",
-				held.map->importer, (unsigned long long)held.map->iova);
-		vsf_p2p_lock();
-		vsf_p2p_unlink_export(held.map);
-		vsf_p2p_unlock();
-		vsf_p2p_tell(held.importer, held.map, why);
+		rc = take_away(&pick, &held, &broken);
+		if (rc == 0) {
+			vsf_p2p_lock();
+			vsf_p2p_unlink_export(held.map);
+			vsf_p2p_unlock();
+			vsf_p2p_tell(held.importer, held.map, why);
+		} else {
+			rc = not_unmapped(held.map, rc);
+		}
 		let_go(&pick, &held);
 	}
 	return rc;

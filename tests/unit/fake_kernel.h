@@ -318,6 +318,8 @@ const char *fake_call_name(enum fake_call call);
 /* fake_iommu.c: the mapping that @iova lies in, or NULL, and how many there are. */
 struct fake_dma *fake_dma_at(struct fake *fake, uint64_t iova);
 unsigned int fake_dmas(struct fake *fake);
+/* For threads: is there something at @iova of the device's address space, now? */
+bool fake_dma_works(struct fake *fake, const struct fake_function *fn, uint64_t iova);
 
 /* fake_vectors.c: the device interrupts; did an eventfd hear of it? */
 bool fake_interrupt(struct fake *fake, struct fake_function *fn, uint32_t vector);
