@@ -88,17 +88,22 @@ vfiosafe_iommu_map(struct vfiosafe_device *dev, void *vaddr, uint64_t len,
 
 /**
  * vfiosafe_iommu_map_file - the same for a part of a file in memory
- * @fd: a memfd, or a file of hugetlbfs; may be closed afterwards
+ * @fd: a memfd, a file of hugetlbfs, or a dma-buf; may be closed afterwards
  * @offset: bytes, whole pages
  *
  * Through the cdev door the kernel takes the file itself, if it can (Linux 6.13).
  * Else, and through the group door, the library maps the file into this process, for
- * as long as the mapping for the device lasts, and maps that. Not for a dma-buf of a
- * BAR: a reset of its device ends such a mapping.
+ * as long as the mapping for the device lasts, and maps that.
+ *
+ * A dma-buf of memory (udmabuf, a heap's) is mapped in that second way, where the kernel
+ * can (docs/dmabuf.md says which does). A dma-buf of another process's BAR is taken by
+ * the cdev door if it is of one range; each reset of its device ends such a mapping, for
+ * good: vfiosafe_p2p_map() (p2p.h) is for those of this process, and brings them back.
  *
  * Return: as vfiosafe_iommu_map(); -EBADF; -EACCES if @fd is not open for what
  * opts.prot needs; -EINVAL also if the kernel cannot pin such a file, or the file is
- * shorter.
+ * shorter; -EOPNOTSUPP also if @fd is a dma-buf that the kernel does not map (the text
+ * says what to do instead); -ENODEV also if it is one that was revoked.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
 vfiosafe_iommu_map_file(struct vfiosafe_device *dev, int fd, uint64_t offset,
