@@ -65,12 +65,12 @@ int vsf_refuse_inside(const struct vfiosafe_device *dev, const char *call)
 	if (vsf_depth() > 0)
 		return vsf_fail(EDEADLK, "%s inside a section: it would wait for itself", call);
 	/* A pass that was not given back ends with the state it was given for. */
-	if (self->pass_word == &dev->words->device &&
+	if (self->pass_word == dev->word &&
 	    (self->pass_value == VSF_PASS_NOTHING ||
 	     self->pass_value == vsf_device_word(dev)))
 		return vsf_fail(EDEADLK, "%s inside a callback of %s's window", call,
 				dev->address);
-	if (self->leads == &dev->words->device)
+	if (self->leads == dev->word)
 		return vsf_fail(EDEADLK, "%s inside a callback that %s waits for", call,
 				dev->address);
 	return 0;

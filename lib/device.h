@@ -75,6 +75,7 @@ struct vfiosafe_device {
 	int fault_event_fd; /* told by the SIGBUS handler */
 	int wakeup_fd;	    /* told by the kernel, of a wake-up from low power */
 	struct vsf_words *words;
+	const uint64_t *word; /* the device word: in words, or the owner's (join.h) */
 	struct vsf_events events; /* event.h says who may touch what */
 
 	/*
@@ -124,7 +125,7 @@ struct vfiosafe_device {
 /* Loads of the two words, for decisions that are not accesses. */
 static inline uint64_t vsf_device_word(const struct vfiosafe_device *dev)
 {
-	return __atomic_load_n(&dev->words->device, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(dev->word, __ATOMIC_ACQUIRE);
 }
 
 static inline uint64_t vsf_gate_word(const struct vfiosafe_device *dev)

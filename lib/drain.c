@@ -9,7 +9,7 @@
 
 bool vsf_drained(const struct vfiosafe_device *dev, pid_t *tid)
 {
-	return !vsf_epoch_busy(&dev->words->device, tid);
+	return !vsf_epoch_busy(dev->word, tid);
 }
 
 int vsf_drain_refuse(const struct vfiosafe_device *dev, int err, pid_t tid)

@@ -41,16 +41,17 @@ VFIOSAFE_API int vfiosafe_device_set_driver(struct vfiosafe_device *dev,
 /* What a thread had before it was let through, to be given back. */
 struct pass {
 	const uint64_t *word;
-	uint64_t value;
+	uint64_t value, gate;
 };
 
 static struct pass pass_enter(struct vsf_thread *self, const struct vfiosafe_device *dev,
 			      uint64_t value)
 {
-	struct pass before = { self->pass_word, self->pass_value };
+	struct pass before = { self->pass_word, self->pass_value, self->pass_gate };
 
-	self->pass_word = &dev->words->device;
+	self->pass_word = dev->word;
 	self->pass_value = value;
+	self->pass_gate = vsf_gate_word(dev);
 	return before;
 }
 
@@ -58,6 +59,7 @@ static void pass_leave(struct vsf_thread *self, struct pass before)
 {
 	self->pass_word = before.word;
 	self->pass_value = before.value;
+	self->pass_gate = before.gate;
 }
 
 static void set_callback_runs(struct vfiosafe_device *dev, bool runs, enum vsf_callback which)
@@ -143,13 +145,14 @@ int vsf_callback_enter(struct vsf_callback_guard *guard, struct vfiosafe_device 
 		return rc;
 	guard->word = guard->self->pass_word;
 	guard->value = guard->self->pass_value;
+	guard->gate = guard->self->pass_gate;
 	(void)pass_enter(guard->self, dev, VSF_PASS_NOTHING);
 	return 0;
 }
 
 void vsf_callback_leave(const struct vsf_callback_guard *guard)
 {
-	pass_leave(guard->self, (struct pass){ guard->word, guard->value });
+	pass_leave(guard->self, (struct pass){ guard->word, guard->value, guard->gate });
 }
 
 int vsf_callback_drain(struct vsf_run *run)

@@ -47,11 +47,11 @@ struct vsf_thread {
 	const uint64_t *slot[VFIOSAFE_SECTION_DEPTH + 2];
 
 	/*
-	 * While a callback runs: the device word, and the value of it, under
-	 * which this thread is let through (section.c). The thread's own.
+	 * While a callback runs: the device word, and the values of it and of the
+	 * gate, under which this thread is let through (section.c). The thread's own.
 	 */
 	const uint64_t *pass_word;
-	uint64_t pass_value;
+	uint64_t pass_value, pass_gate;
 	/* The device whose window it leads, in callbacks of importers of it. */
 	const uint64_t *leads;
 

@@ -35,6 +35,29 @@ void vsf_words_ring(struct vsf_words *words, const struct vfiosafe_sys *sys)
 	vsf_sys(sys, futex_wake, &words->bell);
 }
 
+/*
+ * The last to write has seen the word after its write, so the copy ends up right
+ * whichever of two that moved it is faster. Before the move returns: who is told by a
+ * message that the word moved finds it moved.
+ */
+static void publish(const struct vsf_words *words)
+{
+	uint64_t *at = __atomic_load_n(&words->published, __ATOMIC_SEQ_CST), word;
+
+	if (!at)
+		return;
+	do {
+		word = __atomic_load_n(&words->device, __ATOMIC_SEQ_CST);
+		__atomic_store_n(at, word, __ATOMIC_SEQ_CST);
+	} while (word != __atomic_load_n(&words->device, __ATOMIC_SEQ_CST));
+}
+
+void vsf_words_publish(struct vsf_words *words, uint64_t *at)
+{
+	__atomic_store_n(&words->published, at, __ATOMIC_SEQ_CST);
+	publish(words);
+}
+
 int vsf_words_move(struct vsf_words *words, const struct vfiosafe_sys *sys,
 		   enum vfiosafe_state from, enum vfiosafe_state to)
 {
@@ -50,6 +73,7 @@ int vsf_words_move(struct vsf_words *words, const struct vfiosafe_sys *sys,
 	} while (!__atomic_compare_exchange_n(&words->device, &old,
 					      vsf_word_after(old, to), false,
 					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	publish(words);
 	vsf_words_ring(words, sys);
 	return 0;
 }

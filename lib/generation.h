@@ -10,6 +10,9 @@
 #include <stdint.h>
 #include <vfiosafe/state.h>
 
+/* Of the gate of a client: the process that owns the device has ended. */
+#define VSF_GATE_OWNER_DEAD ((enum vfiosafe_state)0x80)
+
 static inline enum vfiosafe_state vsf_word_state(uint64_t word)
 {
 	return (enum vfiosafe_state)(word & 0xff);
@@ -37,6 +40,7 @@ struct vsf_words {
 	uint64_t gate;	 /* what this process adds for itself */
 	uint32_t bell __attribute__((aligned(64))); /* counts changes; waited on */
 	struct vfiosafe_device *dev; /* whose words these are */
+	uint64_t *published;	     /* a copy of @device, for clients (share.h); or NULL */
 };
 
 /*
@@ -50,6 +54,9 @@ int vsf_words_move(struct vsf_words *words, const struct vfiosafe_sys *sys,
 /* The same from whatever state allows it. */
 int vsf_words_move_any(struct vsf_words *words, const struct vfiosafe_sys *sys,
 		       enum vfiosafe_state to);
+
+/* From now on @at, in memory that other processes read, says what the word says. */
+void vsf_words_publish(struct vsf_words *words, uint64_t *at);
 
 /* Wakes those that wait for a change; also without one (a window that ended). */
 void vsf_words_ring(struct vsf_words *words, const struct vfiosafe_sys *sys);

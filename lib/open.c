@@ -97,6 +97,7 @@ static int device_new(struct vfiosafe_device **out, int fd, const char *address,
 	if (rc < 0)
 		goto err;
 	dev->words->dev = dev;
+	dev->word = &dev->words->device;
 	/* An adopted device has them armed already, perhaps: see device.h. */
 	rc = vsf_events_open(dev, dev->door != VFIOSAFE_DOOR_FD || opts->arm_events);
 	if (rc < 0)

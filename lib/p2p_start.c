@@ -152,7 +152,7 @@ static struct vfiosafe_p2p *take_turn(struct vfiosafe_device *dev,
 void vsf_p2p_start_imports(struct vfiosafe_device *dev, const struct vfiosafe_device *leads)
 {
 	struct vsf_p2p_call call = { .start = true,
-				     .leads = leads ? &leads->words->device : NULL };
+				     .leads = leads ? leads->word : NULL };
 	struct vsf_thread *self;
 
 	if (vsf_thread_get(&self) < 0)

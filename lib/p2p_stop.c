@@ -124,7 +124,7 @@ static int stop(const struct pick *pick, const struct held *held)
 	const struct vsf_p2p_call call = {
 		.map = held->map,
 		.deadline = pick->deadline,
-		.leads = &pick->dev->words->device,
+		.leads = pick->dev->word,
 	};
 	int rc = held->call ? vsf_callback_p2p(held->importer, &call) : 0;
 

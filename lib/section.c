@@ -12,6 +12,9 @@ int vsf_state_error(uint64_t device_word, uint64_t gate_word)
 	enum vfiosafe_state device = vsf_word_state(device_word);
 	enum vfiosafe_state gate = vsf_word_state(gate_word);
 
+	if (gate == VSF_GATE_OWNER_DEAD)
+		return vsf_fail_static(EOWNERDEAD, "the process that owns the device has "
+						   "ended: close the device");
 	if (device == VFIOSAFE_GONE || gate == VFIOSAFE_GONE)
 		return vsf_fail_static(ENODEV, "the device is gone, or this is a forked "
 					       "child of the process that opened it");
@@ -25,16 +28,23 @@ int vsf_state_error(uint64_t device_word, uint64_t gate_word)
 	return 0;
 }
 
-/*
- * Is this thread beside a callback, in just the state of the device word under
- * which it was let through, and is the view of that generation?
- */
-static bool let_through(const struct vsf_thread *self, const struct vsf_pair *pair,
-			uint64_t device, uint64_t gate, uint64_t value)
+bool vsf_passes(const struct vsf_thread *self, const uint64_t *word, uint64_t device,
+		uint64_t gate)
 {
-	return self->pass_word == pair->device_word && self->pass_value == device &&
-	       gate == pair->gate_value && vsf_word_state(gate) == VFIOSAFE_LIVE &&
-	       vsf_word_generation(device) == vsf_word_generation(value);
+	enum vfiosafe_state state = vsf_word_state(gate);
+
+	return self->pass_word == word && self->pass_value == device &&
+	       self->pass_gate == gate &&
+	       (state == VFIOSAFE_LIVE || state == VFIOSAFE_QUIESCE ||
+		state == VFIOSAFE_REINIT);
+}
+
+/* Is the view that of the generation, here and in the owner, that will be LIVE? */
+static bool is_of(const struct vsf_pair *pair, uint64_t device, uint64_t gate)
+{
+	return vsf_word_generation(pair->device_value & ~VSF_FENCED) ==
+		       vsf_word_generation(device) &&
+	       vsf_word_generation(pair->gate_value) == vsf_word_generation(gate);
 }
 
 /* A word that an access which began under @value may find at its end. */
@@ -58,12 +68,12 @@ int vsf_pair_judge(const struct vsf_thread *self, const struct vsf_pair *pair,
 	gate = __atomic_load_n(pair->gate_word, __ATOMIC_ACQUIRE);
 	if (still(device, value, look) && still(gate, pair->gate_value, look))
 		return 0;
-	if (let_through(self, pair, device, gate, value))
-		return 0;
-	if (self->pass_word == pair->device_word && self->pass_value == device &&
-	    vsf_word_state(gate) == VFIOSAFE_LIVE)
-		return vsf_fail_static(ESTALE, "this view is of an earlier generation; "
-					       "renew it before it is used in reinit");
+	if (vsf_passes(self, pair->device_word, device, gate))
+		return is_of(pair, device, gate)
+			       ? 0
+			       : vsf_fail_static(ESTALE, "this view is of an earlier "
+							 "generation; renew it before it is "
+							 "used in reinit");
 	rc = vsf_state_error(device, gate);
 	if (rc < 0)
 		return rc;
@@ -77,7 +87,7 @@ struct vfiosafe_device *vsf_fault_hold(const struct vsf_pair *pair, int rc)
 
 	if (rc != -EIO)
 		return NULL;
-	dev = vsf_words_of(pair->device_word)->dev;
+	dev = vsf_words_of(pair->gate_word)->dev;
 	vsf_count_inside(dev, 1);
 	return dev;
 }

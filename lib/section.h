@@ -31,10 +31,11 @@ static inline bool vsf_pair_holds(const struct vsf_pair *pair)
 	       vsf_word_is(pair->gate_word, pair->gate_value);
 }
 
-static inline const struct vsf_words *vsf_words_of(const uint64_t *device_word)
+/* By the gate: the device word of a device that is shared lies elsewhere. */
+static inline const struct vsf_words *vsf_words_of(const uint64_t *gate_word)
 {
-	return (const struct vsf_words *)((uintptr_t)device_word -
-					  offsetof(struct vsf_words, device));
+	return (const struct vsf_words *)((uintptr_t)gate_word -
+					  offsetof(struct vsf_words, gate));
 }
 
 enum vsf_look {
@@ -46,6 +47,13 @@ enum vsf_look {
 	 */
 	VSF_AFTER,
 };
+
+/*
+ * Is this thread beside a callback, in just the state of the device word and of the gate
+ * under which it was let through?
+ */
+bool vsf_passes(const struct vsf_thread *self, const uint64_t *word, uint64_t device,
+		uint64_t gate);
 
 /*
  * The slow look: 0 if this thread may go on after all (fenced device, or let

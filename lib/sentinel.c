@@ -174,7 +174,7 @@ VFIOSAFE_API int vfiosafe_end_checked(struct vfiosafe_section *sec)
 
 	if (rc < 0)
 		return vfiosafe_end(sec);
-	dev = vsf_words_of(sec->device_word)->dev;
+	dev = vsf_words_of(sec->gate_word)->dev;
 	if (!vsf_sentinel_look(dev, &verdict) && !dev->sentinel.bar) {
 		rc = vfiosafe_end(sec);
 		if (rc < 0)

@@ -2,6 +2,7 @@
 /* Taking and renewing a view. */
 #include "device.h"
 #include "epoch.h"
+#include "section.h"
 
 /* One atomic store per word: other threads may be reading the view (view.h). */
 #define renew(view, member, value) \
@@ -9,8 +10,7 @@
 
 bool vsf_beside_callback(const struct vfiosafe_device *dev, uint64_t word)
 {
-	return vsf_self && vsf_self->pass_word == &dev->words->device &&
-	       vsf_self->pass_value == word && vsf_gate_state(dev) == VFIOSAFE_LIVE;
+	return vsf_self && vsf_passes(vsf_self, dev->word, word, vsf_gate_word(dev));
 }
 
 int vsf_device_view(struct vfiosafe_device *dev, struct vfiosafe_view *view)
@@ -26,7 +26,8 @@ int vsf_device_view(struct vfiosafe_device *dev, struct vfiosafe_view *view)
 			return rc;
 	}
 	word = vsf_word(vsf_word_generation(word), VFIOSAFE_LIVE);
-	renew(view, device_word, &dev->words->device);
+	gate = vsf_word(vsf_word_generation(gate), VFIOSAFE_LIVE);
+	renew(view, device_word, dev->word);
 	renew(view, gate_word, &dev->words->gate);
 	renew(view, gate_value, gate);
 	renew(view, device_value, dev->fenced ? word | VSF_FENCED : word);

@@ -174,7 +174,7 @@ static int quiesce(struct vsf_run *run)
 static int go_on_by_force(struct vsf_run *run)
 {
 	vsf_log(VFIOSAFE_LOG_WARN, "%s: resetting by force over the sections of %u threads: %s",
-		run->dev->address, vsf_epoch_count(&run->dev->words->device),
+		run->dev->address, vsf_epoch_count(run->dev->word),
 		vfiosafe_error_text());
 	run->forced = true;
 	run->unknown = true;

@@ -169,7 +169,7 @@ int vsf_callback_p2p(struct vfiosafe_device *dev, const struct vsf_p2p_call *cal
 struct vsf_callback_guard {
 	struct vsf_thread *self;
 	const uint64_t *word;
-	uint64_t value;
+	uint64_t value, gate;
 };
 int vsf_callback_enter(struct vsf_callback_guard *guard, struct vfiosafe_device *dev);
 void vsf_callback_leave(const struct vsf_callback_guard *guard);
