@@ -7,10 +7,12 @@
  * else may reach for bar->mapped meanwhile: the simulation would fault as well.
  */
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include "internal.h"
 #include "memory.h"
+#include "peers.h"
 
 /* Not memcpy: a thread sanitizer would see the device. Whole 64-bit words. */
 static VSIM_HARDWARE void copy_words(uint8_t *to, const uint8_t *from, uint64_t len)
@@ -53,6 +55,21 @@ static bool bring_back(struct vsim_bar *bar, uint64_t len)
 	return true;
 }
 
+/* Other devices reach for what is there, under that lock. */
+static bool move(const struct vfiosafe_sim *sim, struct vsim_bar *bar, uint64_t len,
+		 bool away)
+{
+	bool done = true;
+
+	pthread_mutex_lock(&vsim_peers.lock);
+	if (away)
+		take_away(sim, bar, len);
+	else
+		done = bring_back(bar, len);
+	pthread_mutex_unlock(&vsim_peers.lock);
+	return done;
+}
+
 void vsim_bars_update(struct vfiosafe_sim *sim)
 {
 	bool away = sim->low_power || sim->window_faults || !vsim_config_memory_on(sim);
@@ -63,9 +80,40 @@ void vsim_bars_update(struct vfiosafe_sim *sim)
 
 		if (!bar->mapped || away == (bar->mem == bar->aside))
 			continue;
-		if (away)
-			take_away(sim, bar, len);
-		else if (bring_back(bar, len))
+		if (move(sim, bar, len, away) && !away)
 			vsim_stall_refresh(&sim->stall);
+	}
+}
+
+/* The old file stays empty: who has it gets SIGBUS for ever. */
+static void renew(struct vsim_bar *bar)
+{
+	int fd = memfd_create("vfiosafe-sim-bar", MFD_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && dup3(fd, bar->fd, O_CLOEXEC) >= 0) {
+		bar->dev = st.st_dev;
+		bar->ino = st.st_ino;
+	}
+	close(fd);
+}
+
+void vsim_bars_renew(struct vfiosafe_sim *sim)
+{
+	for (int i = 0; i < VSIM_BARS; i++) {
+		struct vsim_bar *bar = &sim->bar[i];
+		uint64_t len = sim->model->bar[i].len;
+
+		if (!bar->mapped)
+			continue;
+		if (bar->mem == bar->mapped)
+			(void)move(sim, bar, len, true);
+		pthread_mutex_lock(&vsim_peers.lock);
+		renew(bar);
+		pthread_mutex_unlock(&vsim_peers.lock);
+		(void)mmap(bar->mapped, len, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_FIXED, bar->fd, 0);
 	}
 }

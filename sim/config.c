@@ -10,6 +10,7 @@
 #include <linux/pci_regs.h>
 #include <string.h>
 #include <uapi.h>
+#include "dmabuf.h"
 #include "internal.h"
 
 #define PMCSR (VSIM_PM + PCI_PM_CTRL)
@@ -91,11 +92,21 @@ static bool refuses_state(const struct vfiosafe_sim *sim, unsigned int state)
 	return state != D0 && (state != D3HOT || sim->refuse_d3hot);
 }
 
+/* Does VFIO take the memory away, before it knows how this ends? */
+static bool takes_memory(uint64_t pos, uint8_t value)
+{
+	if (pos == PCI_COMMAND)
+		return !(value & PCI_COMMAND_MEMORY);
+	return pos == PMCSR && (value & PCI_PM_CTRL_STATE_MASK) == D3HOT;
+}
+
 static void write_byte(struct vfiosafe_sim *sim, uint64_t pos, uint8_t value)
 {
 	uint8_t bits = writable_bits(pos);
 	unsigned int state = value & PCI_PM_CTRL_STATE_MASK;
 
+	if (takes_memory(pos, value))
+		vsim_dmabufs_revoke(sim);
 	if (pos == PMCSR && refuses_state(sim, state))
 		return;
 	if (pos == PMCSR && state == D0 && !sim->gone)
@@ -167,15 +178,18 @@ ssize_t vsim_config_read(struct vfiosafe_sim *sim, uint8_t *buf, size_t len, uin
 static void write_unit(struct vfiosafe_sim *sim, const uint8_t *bytes, size_t len,
 		       uint64_t pos)
 {
-	bool resets = false;
+	bool resets = false, gives = false;
 
 	lock_config(sim);
 	for (size_t i = 0; i < len; i++) {
 		write_byte(sim, pos + i, bytes[i]);
+		gives = gives || pos + i == PCI_COMMAND || pos + i == PMCSR;
 		if (pos + i == DEVCTL + 1)
 			resets = bytes[i] & (PCI_EXP_DEVCTL_BCR_FLR >> 8);
 	}
 	vsim_bars_update(sim);
+	if (gives)
+		vsim_dmabufs_allow(sim);
 	pthread_mutex_unlock(&sim->lock);
 	/* Nobody is told how it went. */
 	if (resets)

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <uapi.h>
 #include <stddef.h>
+#include "dmabuf.h"
 #include "internal.h"
 
 #define END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
@@ -32,6 +33,11 @@ static void fresh(struct vfiosafe_sim *sim)
 
 void vsim_device_closed(struct vfiosafe_sim *sim)
 {
+	vsim_dmabufs_end(sim);
+	/* Who has an export reaches nothing of what the next user does. */
+	if (sim->exported)
+		vsim_bars_renew(sim);
+	sim->exported = false;
 	fresh(sim);
 	sim->ioas = NULL;
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "dmabuf.h"
 #include "internal.h"
 
 static const struct vsim_map *find(const struct vfiosafe_sim *sim, uint64_t iova)
@@ -43,9 +44,11 @@ static size_t piece(struct vfiosafe_sim *sim, uint64_t iova, uint8_t *buf, size_
 
 	if (!map || !(map->prot & wanted))
 		return 0;
-	memory = map->addr + (iova - map->iova);
 	if (len > map->last - iova + 1)
 		len = (size_t)(map->last - iova + 1);
+	if (map->peer)
+		return vsim_peer_copy(map, iova - map->iova, buf, len, write) ? len : 0;
+	memory = map->addr + (iova - map->iova);
 	/* A mapping of the BAR may stall, and we hold what would let it go on. */
 	if (vsim_stall_covers(&sim->stall, memory, len))
 		return 0;

@@ -54,6 +54,9 @@ void vsim_files_close(struct vfiosafe_sim *sim);
 
 /* held.c */
 bool vsim_bars_mapped(const struct vfiosafe_sim *sim, uintptr_t from, uintptr_t to);
+/* is all of it one mapping of a BAR, and where in which? */
+bool vsim_bar_at(const struct vfiosafe_sim *sim, uintptr_t from, uintptr_t to,
+		 unsigned int *bar, uint64_t *offset);
 
 /* device_file.c */
 int vsim_device_ioctl(struct vfiosafe_sim *sim, struct vsim_file *file,

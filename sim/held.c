@@ -10,12 +10,14 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+#include "dmabuf.h"
 #include "internal.h"
 
 /* One line of a file "maps". */
 struct map_line {
 	uintptr_t start;
 	uintptr_t end;
+	uint64_t offset;
 	dev_t dev;
 	uint64_t ino;
 };
@@ -24,27 +26,31 @@ static bool parse(const char *text, struct map_line *line)
 {
 	unsigned int high, low;
 
-	if (sscanf(text, "%" SCNxPTR "-%" SCNxPTR " %*s %*s %x:%x %" SCNu64, &line->start,
-		   &line->end, &high, &low, &line->ino) != 5)
+	if (sscanf(text, "%" SCNxPTR "-%" SCNxPTR " %*s %" SCNx64 " %x:%x %" SCNu64,
+		   &line->start, &line->end, &line->offset, &high, &low, &line->ino) != 6)
 		return false;
 	line->dev = makedev(high, low);
 	return true;
 }
 
-/* A program's: not our own, which a forked child has at the same place. */
-static bool is_bar(const struct vfiosafe_sim *sim, const struct map_line *line)
+/*
+ * The BAR of a program's mapping, or -1: not our own one, which a forked child has at
+ * the same place. Its inode changes under the lock of the exports, too.
+ */
+static int bar_of(const struct vfiosafe_sim *sim, const struct map_line *line)
 {
-	for (unsigned int i = 0; i < VSIM_BARS; i++) {
+	for (int i = 0; i < VSIM_BARS; i++) {
 		const struct vsim_bar *bar = &sim->bar[i];
 
 		if (bar->fd >= 0 && line->ino == bar->ino && line->dev == bar->dev)
-			return line->start != (uintptr_t)bar->mapped;
+			return line->start != (uintptr_t)bar->mapped ? i : -1;
 	}
-	return false;
+	return -1;
 }
 
+/* How many; @last, if not NULL, is one of them. */
 static unsigned int count_maps(const struct vfiosafe_sim *sim, const char *pid,
-			       uintptr_t from, uintptr_t to)
+			       uintptr_t from, uintptr_t to, struct map_line *last)
 {
 	struct map_line line;
 	unsigned int count = 0;
@@ -56,16 +62,34 @@ static unsigned int count_maps(const struct vfiosafe_sim *sim, const char *pid,
 	maps = fopen(path, "re");
 	if (!maps)
 		return 0;
-	while (fgets(text, sizeof(text), maps))
-		if (parse(text, &line) && line.start < to && from < line.end)
-			count += is_bar(sim, &line);
+	while (fgets(text, sizeof(text), maps)) {
+		if (!parse(text, &line) || line.start >= to || from >= line.end ||
+		    bar_of(sim, &line) < 0)
+			continue;
+		count++;
+		if (last)
+			*last = line;
+	}
 	fclose(maps);
 	return count;
 }
 
 bool vsim_bars_mapped(const struct vfiosafe_sim *sim, uintptr_t from, uintptr_t to)
 {
-	return count_maps(sim, "self", from, to) > 0;
+	return count_maps(sim, "self", from, to, NULL) > 0;
+}
+
+bool vsim_bar_at(const struct vfiosafe_sim *sim, uintptr_t from, uintptr_t to,
+		 unsigned int *bar, uint64_t *offset)
+{
+	struct map_line line;
+
+	if (count_maps(sim, "self", from, to, &line) != 1 || from < line.start ||
+	    to > line.end)
+		return false;
+	*bar = (unsigned int)bar_of(sim, &line);
+	*offset = line.offset + (from - line.start);
+	return true;
 }
 
 static bool is_device(const struct vfiosafe_sim *sim, uint64_t ino, int fd)
@@ -120,9 +144,10 @@ VFIOSAFE_API void vfiosafe_sim_held(struct vfiosafe_sim *sim,
 		if (atoi(entry->d_name) <= 0)
 			continue;
 		now.fds += count_fds(sim, entry->d_name);
-		now.mappings += count_maps(sim, entry->d_name, 0, UINTPTR_MAX);
+		now.mappings += count_maps(sim, entry->d_name, 0, UINTPTR_MAX, NULL);
 	}
 	now.iovas = vsim_iovas(sim);
+	now.dmabufs = vsim_dmabufs_of(sim);
 	pthread_mutex_unlock(&sim->lock);
 	if (dir)
 		closedir(dir);

@@ -28,7 +28,7 @@
 #define VSIM_MSI 0x90u
 #define VSIM_MSIX 0xb0u
 #define VSIM_RANGES 256	     /* mappings, and pieces of them, that can stall */
-#define VSIM_CALLS (VFIOSAFE_SIM_CALL_UNMAP + 1)
+#define VSIM_CALLS (VFIOSAFE_SIM_CALL_EXPORT + 1)
 #define VSIM_MAJOR 511u /* of the device node */
 /*
  * The device's clock: how long it looks away between two looks at its registers.
@@ -109,6 +109,7 @@ struct vfiosafe_sim {
 	int device_fd;
 	pid_t pid; /* whose it is: a forked child has neither its thread nor its locks */
 	int pipe[2]; /* holds pages of a BAR that goes away */
+	int unmappable[2]; /* a pipe; exports that nobody can map are files of it */
 	struct stat device_stat;
 	dev_t pipefs;
 	char address[32];
@@ -116,6 +117,7 @@ struct vfiosafe_sim {
 	pthread_t thread;
 	bool stop; /* atomic: main thread to service thread */
 	unsigned int files_open; /* atomic: of these, some may have to be reaped */
+	struct vfiosafe_sim *next_peer; /* under the lock of peers.h */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* memory_locked, config_locked */
@@ -133,6 +135,7 @@ struct vfiosafe_sim {
 	bool lost;	    /* its state, to D3cold */
 	int wake_fd;	    /* or -1 */
 	bool window_faults; /* a window is open in which touches fault */
+	bool exported;	    /* memory of BARs, since it was opened */
 	uint64_t windows[2]; /* begun by VFIO, behind it */
 	uint8_t config[VSIM_CONFIG_LEN]; /* as the hardware has it */
 	uint16_t shadow; /* bits of COMMAND that VFIO believes in, or makes up */
@@ -218,6 +221,8 @@ void vsim_config_to_d0(struct vfiosafe_sim *sim);
 
 /* bars.c: BARs go away or come back as the state says; lock held */
 void vsim_bars_update(struct vfiosafe_sim *sim);
+/* BARs get other memory, which nobody has; vsim_bars_update() is to follow */
+void vsim_bars_renew(struct vfiosafe_sim *sim);
 
 /* lock held: a number for the program */
 uint32_t vsim_new_id(struct vfiosafe_sim *sim);
@@ -228,9 +233,12 @@ bool vsim_contended(struct vfiosafe_sim *sim);
 int vsim_reset(struct vfiosafe_sim *sim);
 void vsim_config_reset(struct vfiosafe_sim *sim);
 
-/* power.c */
+/* feature.c */
 struct vfio_device_feature;
 int vsim_device_feature(struct vfiosafe_sim *sim, const struct vfio_device_feature *arg);
+
+/* power.c */
+int vsim_low_power(struct vfiosafe_sim *sim, const struct vfio_device_feature *arg);
 /* lock held: what every access to the device does first */
 void vsim_resume(struct vfiosafe_sim *sim);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include "dmabuf.h"
 #include "internal.h"
 
 struct vsim_ioas *vsim_ioas_new(struct vfiosafe_sim *sim, struct vsim_file *owner)
@@ -33,7 +34,9 @@ struct vsim_ioas *vsim_ioas_by_id(const struct vfiosafe_sim *sim,
 
 static void free_map(struct vsim_map *map)
 {
-	if (map->file)
+	if (map->peer)
+		vsim_peer_put(map->peer);
+	else if (map->file)
 		munmap(map->addr, (size_t)(map->last - map->iova + 1));
 	free(map);
 }
@@ -108,8 +111,15 @@ static uint64_t locked_bytes(const struct vfiosafe_sim *sim)
 
 	for (const struct vsim_ioas *ioas = sim->ioases; ioas; ioas = ioas->next)
 		for (const struct vsim_map *map = ioas->maps; map; map = map->next)
-			bytes += map->last - map->iova + 1;
+			bytes += map->peer ? 0 : map->last - map->iova + 1;
 	return bytes;
+}
+
+/* What is no memory does not count. */
+static bool exceeds_limit(const struct vfiosafe_sim *sim, const struct vsim_dma *dma)
+{
+	return !dma->peer &&
+	       (dma->len > sim->memlock || locked_bytes(sim) > sim->memlock - dma->len);
 }
 
 int vsim_ioas_map(struct vfiosafe_sim *sim, struct vsim_ioas *ioas,
@@ -123,7 +133,7 @@ int vsim_ioas_map(struct vfiosafe_sim *sim, struct vsim_ioas *ioas,
 		return -EINVAL;
 	if (*at && (*at)->iova <= last)
 		return -EEXIST;
-	if (dma->len > sim->memlock || locked_bytes(sim) > sim->memlock - dma->len)
+	if (exceeds_limit(sim, dma))
 		return -ENOMEM;
 	map = malloc(sizeof(*map));
 	if (!map)
@@ -135,6 +145,9 @@ int vsim_ioas_map(struct vfiosafe_sim *sim, struct vsim_ioas *ioas,
 		.addr = dma->addr,
 		.file = dma->file,
 		.prot = dma->prot,
+		.peer = dma->peer,
+		.peer_at = dma->peer_at,
+		.peer_epoch = dma->peer_epoch,
 	};
 	*at = map;
 	return 0;

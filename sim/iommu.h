@@ -21,6 +21,7 @@
 #define VSIM_DMA_WRITE 2u
 
 struct vfiosafe_sim;
+struct vsim_dmabuf;
 struct vsim_file;
 
 struct vsim_map {
@@ -30,6 +31,9 @@ struct vsim_map {
 	uint8_t *addr;
 	bool file; /* @addr is a mapping of our own */
 	uint32_t prot;
+	struct vsim_dmabuf *peer; /* no memory, but a BAR (dmabuf.h) */
+	uint64_t peer_at;	  /* where in it */
+	uint64_t peer_epoch;
 };
 
 struct vsim_ioas {
@@ -47,6 +51,9 @@ struct vsim_dma {
 	uint8_t *addr;
 	bool file;
 	uint32_t prot;
+	struct vsim_dmabuf *peer; /* with a reference; or NULL */
+	uint64_t peer_at;
+	uint64_t peer_epoch;
 };
 
 /* iommu.c */
@@ -70,7 +77,7 @@ uint64_t vsim_iovas(const struct vfiosafe_sim *sim);
 
 /* pin.c; lock not held */
 /* @addr is memory that can be reached in this way: -EFAULT */
-int vsim_dma_pin(struct vfiosafe_sim *sim, const struct vsim_dma *dma);
+int vsim_dma_pin(const struct vsim_dma *dma);
 
 /* dma.c: 0, or -EFAULT: the device is told so */
 int vsim_dma_read(struct vfiosafe_sim *sim, uint64_t iova, void *buf, size_t len);

@@ -7,6 +7,7 @@
 #include <uapi.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "dmabuf.h"
 #include "internal.h"
 
 #define MAP_FLAGS                                                                        \
@@ -107,7 +108,7 @@ static uint32_t prot_of(uint32_t flags)
 static int finish(struct vfiosafe_sim *sim, struct vsim_file *file, uint32_t ioas_id,
 		  uint32_t flags, struct vsim_dma *dma)
 {
-	int rc = vsim_dma_pin(sim, dma);
+	int rc = dma->peer ? 0 : vsim_dma_pin(dma);
 
 	if (rc < 0)
 		return rc;
@@ -140,6 +141,20 @@ static int map_memory(struct vfiosafe_sim *sim, struct vsim_file *file,
 	return rc;
 }
 
+/* A dma-buf of one of our devices, or memory. */
+static int use_file(struct vsim_dma *dma, int fd, uint64_t start)
+{
+	int prot = PROT_READ | (dma->prot & VSIM_DMA_WRITE ? PROT_WRITE : 0);
+	int rc = vsim_peer_file(fd, start, dma);
+
+	if (rc != 0)
+		return rc;
+	dma->addr = mmap(NULL, dma->len, prot, MAP_SHARED, fd, (off_t)start);
+	if (dma->addr == MAP_FAILED)
+		return errno == EACCES ? -EPERM : -EINVAL;
+	return 0;
+}
+
 static int map_file(struct vfiosafe_sim *sim, struct vsim_file *file,
 		    struct iommu_ioas_map_file *arg)
 {
@@ -149,7 +164,6 @@ static int map_file(struct vfiosafe_sim *sim, struct vsim_file *file,
 		.file = true,
 		.prot = prot_of(arg->flags),
 	};
-	int prot = PROT_READ | (dma.prot & VSIM_DMA_WRITE ? PROT_WRITE : 0);
 	int rc = check_map(arg->flags, arg->iova, arg->length);
 
 	if (rc < 0)
@@ -158,14 +172,16 @@ static int map_file(struct vfiosafe_sim *sim, struct vsim_file *file,
 		return -EINVAL;
 	if (fcntl(arg->fd, F_GETFD) < 0)
 		return -EBADF;
-	dma.addr = mmap(NULL, arg->length, prot, MAP_SHARED, arg->fd, (off_t)arg->start);
-	if (dma.addr == MAP_FAILED)
-		return errno == EACCES ? -EPERM : -EINVAL;
-	rc = finish(sim, file, arg->ioas_id, arg->flags, &dma);
+	rc = use_file(&dma, arg->fd, arg->start);
 	if (rc < 0)
-		munmap(dma.addr, arg->length);
-	else
+		return rc;
+	rc = finish(sim, file, arg->ioas_id, arg->flags, &dma);
+	if (rc == 0)
 		arg->iova = dma.iova;
+	else if (dma.peer)
+		vsim_peer_put(dma.peer);
+	else
+		munmap(dma.addr, arg->length);
 	return rc;
 }
 

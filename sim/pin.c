@@ -7,7 +7,8 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include "internal.h"
+#include "dmabuf.h"
+#include "iommu.h"
 
 /* Kernels before 5.14 cannot be asked; they say so in the same way as a refusal. */
 static bool can_populate(void)
@@ -28,18 +29,14 @@ static bool is_readable(uint8_t *addr)
 }
 
 /* A BAR is no memory, even if it can be reached as such here. */
-int vsim_dma_pin(struct vfiosafe_sim *sim, const struct vsim_dma *dma)
+int vsim_dma_pin(const struct vsim_dma *dma)
 {
 	uintptr_t start = (uintptr_t)dma->addr;
 	int advice =
 		dma->prot & VSIM_DMA_WRITE ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
 	uintptr_t page = start & ~(uintptr_t)(VSIM_PAGE - 1);
-	bool is_bar;
 
-	pthread_mutex_lock(&sim->lock);
-	is_bar = vsim_bars_mapped(sim, start, start + dma->len);
-	pthread_mutex_unlock(&sim->lock);
-	if (is_bar)
+	if (vsim_peer_mapped(start, start + dma->len))
 		return -EFAULT;
 	if (madvise((void *)page, start - page + dma->len, advice) == 0)
 		return 0;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <uapi.h>
 #include <string.h>
+#include "dmabuf.h"
 #include "internal.h"
 
 static bool is_suspended(const struct vfiosafe_sim *sim)
@@ -44,11 +45,15 @@ static int enter(struct vfiosafe_sim *sim, int wake_fd)
 {
 	int rc;
 
-	if (sim->low_power)
-		return -EINVAL;
 	rc = wake_fd < 0 ? -1 : vsim_eventfd_get(wake_fd);
 	if (wake_fd >= 0 && rc < 0)
 		return rc;
+	/* Also what is refused then. */
+	vsim_dmabufs_revoke(sim);
+	if (sim->low_power) {
+		vsim_eventfd_put(&rc);
+		return -EINVAL;
+	}
 	sim->wake_fd = rc;
 	sim->low_power = true;
 	sim->lost = false;
@@ -65,33 +70,15 @@ static size_t payload_len(uint32_t feature)
 		       : 0;
 }
 
-/* 0 to go on, with the rules of the kernel; 1 if only asked whether it exists. */
-static int check(const struct vfio_device_feature *arg)
+/* Idempotent. A wake-up by itself does not give exports free again. */
+static int leave_by_call(struct vfiosafe_sim *sim)
 {
-	uint32_t ops = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET;
-	uint32_t known = VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_PROBE | ops;
-	bool probe = arg->flags & VFIO_DEVICE_FEATURE_PROBE;
-	uint32_t feature = arg->flags & VFIO_DEVICE_FEATURE_MASK;
-
-	if (arg->argsz < sizeof(*arg) || (arg->flags & ~known))
-		return -EINVAL;
-	if (!probe && (arg->flags & ops) == ops)
-		return -EINVAL;
-	if (feature != VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY &&
-	    feature != VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP &&
-	    feature != VFIO_DEVICE_FEATURE_LOW_POWER_EXIT)
-		return -ENOTTY;
-	if (arg->flags & VFIO_DEVICE_FEATURE_GET)
-		return -EINVAL;
-	if (probe)
-		return 1;
-	if (!(arg->flags & VFIO_DEVICE_FEATURE_SET) ||
-	    arg->argsz - sizeof(*arg) < payload_len(feature))
-		return -EINVAL;
+	if (sim->low_power)
+		leave(sim);
+	vsim_dmabufs_allow(sim);
 	return 0;
 }
 
-/* Leaving is idempotent. */
 static int set_low_power(struct vfiosafe_sim *sim, uint32_t feature, int wake_fd)
 {
 	int rc;
@@ -102,20 +89,19 @@ static int set_low_power(struct vfiosafe_sim *sim, uint32_t feature, int wake_fd
 		pthread_cond_wait(&sim->changed, &sim->lock);
 	if (rc == 0 && feature != VFIO_DEVICE_FEATURE_LOW_POWER_EXIT)
 		rc = enter(sim, wake_fd);
-	else if (rc == 0 && sim->low_power)
-		leave(sim);
+	else if (rc == 0)
+		rc = leave_by_call(sim);
 	pthread_mutex_unlock(&sim->lock);
 	return rc;
 }
 
-int vsim_device_feature(struct vfiosafe_sim *sim, const struct vfio_device_feature *arg)
+int vsim_low_power(struct vfiosafe_sim *sim, const struct vfio_device_feature *arg)
 {
 	uint32_t feature = arg->flags & VFIO_DEVICE_FEATURE_MASK;
 	int32_t wake_fd = -1;
-	int rc = check(arg);
 
-	if (rc != 0)
-		return rc < 0 ? rc : 0;
+	if (arg->argsz - sizeof(*arg) < payload_len(feature))
+		return -EINVAL;
 	if (payload_len(feature)) {
 		memcpy(&wake_fd, arg->data, sizeof(wake_fd));
 		if (wake_fd < 0)

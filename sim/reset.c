@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <string.h>
+#include "dmabuf.h"
 #include "internal.h"
 
 /* Keeps the device down for its time. Lock held, but let go while napping. */
@@ -117,24 +118,33 @@ static int try_reset(struct vfiosafe_sim *sim, bool forgets)
 	return sim->gone ? -ENOTTY : 0;
 }
 
-int vsim_reset(struct vfiosafe_sim *sim)
+/* The device's part of VFIO_DEVICE_RESET. */
+static int reset_device(struct vfiosafe_sim *sim)
 {
-	int rc;
+	int rc = try_reset(sim, false);
 
-	pthread_mutex_lock(&sim->lock);
-	rc = vsim_fail_once(sim, VFIOSAFE_SIM_CALL_RESET);
-	if (rc < 0)
-		goto out;
-	while (sim->memory_locked)
-		pthread_cond_wait(&sim->changed, &sim->lock);
-	rc = try_reset(sim, false);
 	if (rc == 0)
 		rc = vsim_fail_once(sim, VFIOSAFE_SIM_CALL_RESET_DONE);
 	/* A reset that is refused has woken the device all the same. */
 	if (!sim->gone)
 		vsim_config_to_d0(sim);
 	vsim_bars_update(sim);
-out:
+	return rc;
+}
+
+int vsim_reset(struct vfiosafe_sim *sim)
+{
+	int rc;
+
+	pthread_mutex_lock(&sim->lock);
+	rc = vsim_fail_once(sim, VFIOSAFE_SIM_CALL_RESET);
+	while (sim->memory_locked)
+		pthread_cond_wait(&sim->changed, &sim->lock);
+	/* Also by a reset that is refused then. */
+	vsim_dmabufs_revoke(sim);
+	if (rc == 0)
+		rc = reset_device(sim);
+	vsim_dmabufs_allow(sim);
 	pthread_mutex_unlock(&sim->lock);
 	return rc;
 }
@@ -152,7 +162,9 @@ void vsim_config_reset(struct vfiosafe_sim *sim)
 		pthread_cond_wait(&sim->changed, &sim->lock);
 	forgets = vsim_power_state(sim) != 0 &&
 		  !(sim->opts.flags & VFIOSAFE_SIM_NO_SOFT_RESET);
+	vsim_dmabufs_revoke(sim);
 	(void)try_reset(sim, forgets);
+	vsim_dmabufs_allow(sim);
 	pthread_mutex_unlock(&sim->lock);
 }
 

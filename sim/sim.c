@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+#include "dmabuf.h"
 #include "internal.h"
 
 #define DEFAULT_WINDOW_US 100
@@ -113,7 +114,8 @@ static int pipe_open(struct vfiosafe_sim *sim)
 	for (int i = 0; i < VSIM_BARS; i++)
 		if (sim->model->bar[i].mappable && sim->model->bar[i].len > len)
 			len = sim->model->bar[i].len;
-	if (pipe2(sim->pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+	if (pipe2(sim->pipe, O_CLOEXEC | O_NONBLOCK) < 0 ||
+	    pipe2(sim->unmappable, O_CLOEXEC) < 0)
 		return -errno;
 	(void)fcntl(sim->pipe[1], F_SETPIPE_SZ, (int)len);
 	return 0;
@@ -169,6 +171,7 @@ static struct vfiosafe_sim *sim_new(const struct vsim_model *model)
 	sim->model = model;
 	sim->device_fd = -1;
 	sim->pipe[0] = sim->pipe[1] = -1;
+	sim->unmappable[0] = sim->unmappable[1] = -1;
 	sim->stall.uffd = -1;
 	sim->wake_fd = -1;
 	give_address(sim);
@@ -181,8 +184,16 @@ static struct vfiosafe_sim *sim_new(const struct vsim_model *model)
 	return sim;
 }
 
+static void close_pipe(const int *ends)
+{
+	for (int i = 0; i < 2; i++)
+		if (ends[i] >= 0)
+			close(ends[i]);
+}
+
 static void sim_free(struct vfiosafe_sim *sim)
 {
+	vsim_peer_remove(sim);
 	vsim_stall_close(&sim->stall);
 	vsim_eventfd_put(&sim->wake_fd);
 	vsim_irqs_close(&sim->irqs);
@@ -193,9 +204,8 @@ static void sim_free(struct vfiosafe_sim *sim)
 	if (sim->device_fd >= 0)
 		close(sim->device_fd);
 	bars_close(sim);
-	for (int i = 0; i < 2; i++)
-		if (sim->pipe[i] >= 0)
-			close(sim->pipe[i]);
+	close_pipe(sim->pipe);
+	close_pipe(sim->unmappable);
 	pthread_cond_destroy(&sim->changed);
 	pthread_mutex_destroy(&sim->lock);
 	free(sim);
@@ -220,6 +230,7 @@ static int sim_start(struct vfiosafe_sim *sim)
 	vsim_table_init(sim);
 	sim->down = true;
 	vsim_settle(sim, false);
+	vsim_peer_add(sim);
 	return vsim_serve_start(sim);
 }
 

@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "dmabuf.h"
 #include "internal.h"
 
 /*
@@ -47,6 +48,8 @@ static int table_open(void *ctx, const char *path, int flags)
 /* Not in a forked child: the lock may be held by a thread that it does not have. */
 static void reap(struct vfiosafe_sim *sim)
 {
+	if (getpid() == sim->pid)
+		vsim_dmabufs_reap();
 	/* Pairs with vsim_file_new(). */
 	if (__atomic_load_n(&sim->files_open, __ATOMIC_ACQUIRE) == 0 ||
 	    getpid() != sim->pid)
@@ -162,6 +165,20 @@ static int bar_to_map(const struct vfiosafe_sim *sim, size_t len, int flags,
 	return (int)index;
 }
 
+/* Memory, a file, or an export: that is the BAR once more. */
+static int map_other(struct vfiosafe_sim *sim, void **addr, size_t len, int prot,
+		     int flags, int fd, uint64_t offset)
+{
+	int rc = 0;
+
+	/* A forked child is another process. */
+	if (!(flags & MAP_ANONYMOUS) && getpid() == sim->pid)
+		rc = vsim_peer_mmap(sim, &fd, len, &offset);
+	if (rc < 0)
+		return rc;
+	return vsim_stall_mmap(sim, addr, len, prot, flags, fd, offset, rc == 1);
+}
+
 static int table_mmap(void *ctx, void **addr, size_t len, int prot, int flags, int fd,
 		      uint64_t offset)
 {
@@ -170,8 +187,7 @@ static int table_mmap(void *ctx, void **addr, size_t len, int prot, int flags, i
 
 	if ((flags & MAP_ANONYMOUS) || !device_of(sim, fd, &index))
 		return index < 0 ? index
-				 : vsim_stall_mmap(sim, addr, len, prot, flags, fd, offset,
-						   false);
+				 : map_other(sim, addr, len, prot, flags, fd, offset);
 	index = bar_to_map(sim, len, flags, offset);
 	if (index < 0)
 		return index;

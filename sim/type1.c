@@ -6,6 +6,7 @@
 #include <uapi.h>
 #include <stddef.h>
 #include <string.h>
+#include "dmabuf.h"
 #include "internal.h"
 
 #define END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
@@ -98,7 +99,9 @@ static int map(struct vfiosafe_sim *sim, struct vsim_file *file,
 	int rc = check_map(arg);
 
 	if (rc == 0)
-		rc = vsim_dma_pin(sim, &dma);
+		rc = vsim_peer_pages(&dma);
+	if (rc == 0)
+		rc = vsim_dma_pin(&dma);
 	if (rc < 0)
 		return rc;
 	pthread_mutex_lock(&sim->lock);
@@ -108,6 +111,8 @@ static int map(struct vfiosafe_sim *sim, struct vsim_file *file,
 	if (rc == 0)
 		rc = vsim_ioas_map(sim, file->ioas, &dma);
 	pthread_mutex_unlock(&sim->lock);
+	if (rc < 0 && dma.peer)
+		vsim_peer_put(dma.peer);
 	return rc;
 }
 

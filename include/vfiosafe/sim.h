@@ -69,6 +69,21 @@
  * they do not mix with each other or with the first. Memory that was mapped for DMA
  * is reached for as long as it is mapped and bus mastering is on; addresses
  * 0xfee00000 to 0xfeefffff, and those from 2^39 on, are reserved.
+ *
+ * VFIO_DEVICE_FEATURE_DMA_BUF exports ranges of BARs, revoked and given free again by
+ * the rules of Linux 7.3: also by a reset that is refused, and not by one behind VFIO.
+ * The last close of the device ends them. Simulated devices of one process reach each
+ * other's BARs by DMA: an iommufd maps a dma-buf (of one range) until that is revoked,
+ * the type1 of a container maps a BAR by its address, and is told nothing. DMA to a BAR
+ * that does not answer reads ones, and writes vanish.
+ *
+ * Another process that was sent the fd of an export can mmap it if it is one range that
+ * begins at 0 in the BAR (nobody can mmap another one: -ENODEV; through the table, one
+ * range anywhere). It sees the registers that the program sees. In a window it sees
+ * ones, also where the program's touches block, or gets SIGBUS as the program does;
+ * afterwards, the reset device. After the last close it gets SIGBUS for ever. The
+ * mapping counts for vfiosafe_sim_held(). It can reach the rest of the BAR too: that
+ * nobody maps more than was granted to him is not simulated.
  */
 #ifndef VFIOSAFE_SIM_H
 #define VFIOSAFE_SIM_H
@@ -168,6 +183,7 @@ enum vfiosafe_sim_call {
 	VFIOSAFE_SIM_CALL_OPEN,	    /* VFIO_DEVICE_BIND_IOMMUFD, VFIO_GROUP_GET_DEVICE_FD */
 	VFIOSAFE_SIM_CALL_MAP,	    /* IOMMU_IOAS_MAP, _MAP_FILE, VFIO_IOMMU_MAP_DMA */
 	VFIOSAFE_SIM_CALL_UNMAP,    /* IOMMU_IOAS_UNMAP, VFIO_IOMMU_UNMAP_DMA */
+	VFIOSAFE_SIM_CALL_EXPORT,   /* VFIO_DEVICE_FEATURE_DMA_BUF; ENOTTY: not there */
 };
 
 struct vfiosafe_sim_counts {
@@ -190,7 +206,8 @@ struct vfiosafe_sim_counts {
 struct vfiosafe_sim_held {
 	uint64_t fds;	   /* of the device, but for vfiosafe_sim_device_fd() itself */
 	uint64_t mappings; /* of BARs; pieces of one count each */
-	uint64_t iovas;	   /* ranges of memory mapped for DMA */
+	uint64_t iovas;	   /* ranges of memory, and of BARs of others, mapped for DMA */
+	uint64_t dmabufs;  /* of its BARs: with an fd or a mapping, here or elsewhere */
 };
 
 /**
