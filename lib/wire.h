@@ -15,6 +15,7 @@
  *      BACK           ->
  *      ASK            ->
  *                     <-  ANSWER
+ *      BYE            ->
  *
  * A minor version that is newer may have messages that are longer, and types that are
  * unknown: what is known of them is used. Another major version is refused.
@@ -40,6 +41,7 @@ enum vsf_msg_type {
 	VSF_MSG_VETO = 3,  /* window, result: -errno, text: why */
 	VSF_MSG_BACK = 4,  /* word: what it is back in; result: 0, or why it is not */
 	VSF_MSG_ASK = 5,   /* id, kind: enum vsf_ask, ms: to be done in */
+	VSF_MSG_BYE = 6,   /* it leaves; nothing of the device is mapped any more */
 
 	/* Owner to client, main socket. */
 	VSF_MSG_WELCOME = 16, /* word, id: the owner's pid, value: ranges that follow,

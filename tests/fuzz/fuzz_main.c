@@ -25,7 +25,7 @@ static const uint16_t types[] = { VSF_MSG_HELLO,   VSF_MSG_READY,   VSF_MSG_VETO
 				  VSF_MSG_RANGE,   VSF_MSG_REFUSED, VSF_MSG_PREPARE,
 				  VSF_MSG_STATE,   VSF_MSG_ANSWER,  VSF_MSG_READ,
 				  VSF_MSG_WRITE,   VSF_MSG_PROBE,   VSF_MSG_LOST,
-				  VSF_MSG_RESULT };
+				  VSF_MSG_RESULT,  VSF_MSG_BYE };
 
 /* Who sends it, and with how many fds. */
 static void rightly(uint8_t *head, enum vsf_msg_type type)
