@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent.h"
 #include "dmabuf.h"
 #include "door.h"
 #include "error.h"
 #include "fault.h"
 #include "p2p.h"
+#include "share.h"
 #include "window.h"
 
 /*
@@ -24,6 +26,8 @@
 
 static void device_free(struct vfiosafe_device *dev)
 {
+	vsf_agent_free(dev);
+	vsf_share_end(dev);
 	vsf_p2p_free_imports(dev);
 	vsf_dmabufs_free(dev);
 	vsf_bars_free(dev);
@@ -133,6 +137,9 @@ static int end(struct vfiosafe_device *dev, uint32_t timeout_ms)
 	int rc, back, importers;
 
 	vsf_words_move_any(dev->words, dev->sys, VFIOSAFE_GONE);
+	vsf_agent_stop(dev);
+	vsf_share_tell(dev);
+	vsf_share_gone(dev);
 	soon = soon < deadline ? soon : deadline;
 	/* Importers first: nothing tells type1 that the BAR is somebody else's. */
 	importers = vsf_dmabuf_gone(dev, deadline, wait_calls(dev, soon) == 0);

@@ -29,9 +29,12 @@ enum vsf_park {
 
 struct vfiosafe_dmabuf;
 struct vfiosafe_p2p;
+struct vsf_agent;
 struct vsf_fault_range;
 struct vsf_iommu;
+struct vsf_join;
 struct vsf_run;
+struct vsf_share;
 
 /* A region as the kernel described it, and where it lies in the device fd. */
 struct vsf_region {
@@ -117,6 +120,11 @@ struct vfiosafe_device {
 	bool callback_runs;	   /* vfiosafe_window_pass() may let threads in */
 	bool ready_runs;	   /* it is the ready callback */
 	char why[128];		   /* cause in words */
+
+	/* Set once. */
+	struct vsf_join *join;	 /* of a client (join.h); else NULL */
+	struct vsf_share *share; /* of an owner (share.h), from the first client on */
+	struct vsf_agent *agent; /* a thread that was asked for */
 
 	/* Under the lock of all maps (p2p.h). */
 	struct vfiosafe_p2p *imports, *exports;

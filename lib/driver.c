@@ -137,17 +137,30 @@ int vsf_callback_p2p(struct vfiosafe_device *dev, const struct vsf_p2p_call *cal
 	return rc > 0 ? -EINVAL : rc;
 }
 
-int vsf_callback_enter(struct vsf_callback_guard *guard, struct vfiosafe_device *dev)
+static int guard_enter(struct vsf_callback_guard *guard, const struct vfiosafe_device *dev,
+		       uint64_t value)
 {
+	struct pass before;
 	int rc = vsf_thread_get(&guard->self);
 
 	if (rc < 0)
 		return rc;
-	guard->word = guard->self->pass_word;
-	guard->value = guard->self->pass_value;
-	guard->gate = guard->self->pass_gate;
-	(void)pass_enter(guard->self, dev, VSF_PASS_NOTHING);
+	before = pass_enter(guard->self, dev, value);
+	guard->word = before.word;
+	guard->value = before.value;
+	guard->gate = before.gate;
 	return 0;
+}
+
+int vsf_callback_enter(struct vsf_callback_guard *guard, struct vfiosafe_device *dev)
+{
+	return guard_enter(guard, dev, VSF_PASS_NOTHING);
+}
+
+int vsf_callback_beside(struct vsf_callback_guard *guard, struct vfiosafe_device *dev,
+			uint64_t word)
+{
+	return guard_enter(guard, dev, word);
 }
 
 void vsf_callback_leave(const struct vsf_callback_guard *guard)

@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "log.h"
+#include "share.h"
 #include "window.h"
 
 /*
@@ -84,6 +85,7 @@ void vsf_device_lost(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 {
 	vsf_event_put(dev, VFIOSAFE_EVENT_FAULT, 0, cause, 1);
 	vsf_log(VFIOSAFE_LOG_ERROR, "%s: FAULT: %s", dev->address, why);
+	vsf_share_tell(dev);
 	if (!is_owed(dev))
 		vsf_device_lost_call(dev, cause);
 }

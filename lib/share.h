@@ -24,7 +24,7 @@ void vsf_share_prepare(struct vsf_run *run);
  */
 int vsf_share_votes(struct vsf_run *run);
 
-/* Fails with @err, naming a client that has not answered. */
+/* Fails with @err, naming a client that is in the way; 0: there is none. */
 int vsf_share_refuse(struct vsf_run *run, int err);
 
 /*
@@ -36,10 +36,19 @@ void vsf_share_force(struct vsf_run *run);
 /* After a reset by force: 0 if no client is left that may reach the device; -EAGAIN. */
 int vsf_share_stragglers(struct vsf_run *run);
 
-/* The word moved, or a window is over: tells the clients where the device stands. */
-void vsf_share_tell(struct vfiosafe_device *dev, int result);
+/*
+ * A window is over, and the word where it stays: tells the clients, and lets those in
+ * that came meanwhile. Unless the next has begun: then at the end of that.
+ */
+void vsf_share_over(struct vfiosafe_device *dev, uint64_t window, int result);
 
-/* The device is GONE: tells them, hangs up, and frees what there is. */
+/* The word moved without a window. */
+void vsf_share_tell(struct vfiosafe_device *dev);
+
+/* The device is GONE: what is driven for clients ends. */
+void vsf_share_gone(struct vfiosafe_device *dev);
+
+/* Hangs up, and frees what there is. */
 void vsf_share_end(struct vfiosafe_device *dev);
 
 /* agent.c asks these two: the fd, and one round. -EINVAL: not shared. */

@@ -141,7 +141,10 @@ int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 int vsf_windows_hold(struct vfiosafe_device *dev, bool beside);
 void vsf_windows_let(struct vfiosafe_device *dev);
 
-/* window_drive.c: a whole window in one call */
+/* window_drive.c: what can be done now; true: over, with *@rc */
+bool vsf_window_step(struct vfiosafe_window *win, int *rc);
+
+/* a whole window in one call */
 int vsf_window_take_through(struct vfiosafe_device *dev,
 			    const struct vfiosafe_reset_opts *opts, struct vsf_wish wish,
 			    const char *call);
@@ -172,6 +175,9 @@ struct vsf_callback_guard {
 	uint64_t value, gate;
 };
 int vsf_callback_enter(struct vsf_callback_guard *guard, struct vfiosafe_device *dev);
+/* With accesses under @word let through: for a callback that runs in another process. */
+int vsf_callback_beside(struct vsf_callback_guard *guard, struct vfiosafe_device *dev,
+			uint64_t word);
 void vsf_callback_leave(const struct vsf_callback_guard *guard);
 
 /* The program's own drain, beside ours: 0, -EAGAIN (not yet), or a refusal. */

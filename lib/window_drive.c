@@ -13,28 +13,34 @@ static void pause_step(const struct vfiosafe_window *win, unsigned int round, ui
 		(void)vsf_device_sleep(win->dev, seen, win->deadline);
 }
 
+bool vsf_window_step(struct vfiosafe_window *win, int *rc)
+{
+	*rc = vfiosafe_window_poll(win);
+	if (*rc == VFIOSAFE_STEP_COMMIT)
+		*rc = vfiosafe_window_commit(win);
+	else if (*rc == VFIOSAFE_STEP_FINISH) {
+		*rc = vfiosafe_window_finish(win);
+		return true;
+	} else if (*rc == VFIOSAFE_STEP_DONE) {
+		*rc = 0;
+		return true;
+	}
+	/* What a parked device needs is done at the commit. */
+	if (win->leads && win->run->phase == VSF_PHASE_OVER)
+		return true;
+	return *rc < 0 && *rc != -EAGAIN;
+}
+
 static int drive(struct vfiosafe_window *win)
 {
 	uint32_t seen = vsf_device_bell(win->dev);
 	unsigned int round = 0;
 	int rc;
 
-	for (;;) {
-		rc = vfiosafe_window_poll(win);
+	while (!vsf_window_step(win, &rc))
 		if (rc == -EAGAIN)
 			pause_step(win, round++, &seen);
-		else if (rc == VFIOSAFE_STEP_COMMIT)
-			rc = vfiosafe_window_commit(win);
-		else if (rc == VFIOSAFE_STEP_FINISH)
-			return vfiosafe_window_finish(win);
-		else
-			return rc == VFIOSAFE_STEP_DONE ? 0 : rc;
-		/* What a parked device needs is done at the commit. */
-		if (win->leads && win->run->phase == VSF_PHASE_OVER)
-			return rc;
-		if (rc < 0 && rc != -EAGAIN)
-			return rc;
-	}
+	return rc;
 }
 
 int vsf_window_take_through(struct vfiosafe_device *dev,

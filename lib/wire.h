@@ -54,7 +54,8 @@ enum vsf_msg_type {
 	VSF_MSG_ANSWER = 21,  /* id, result, text */
 
 	/* Calls socket: one question, one answer. */
-	VSF_MSG_READ = 32,   /* index, offset, width, word: of the view */
+	VSF_MSG_READ = 32,   /* index: of the RANGE, offset: in the BAR, width,
+				word: of the view */
 	VSF_MSG_WRITE = 33,  /* also value */
 	VSF_MSG_PROBE = 34,  /* word: of the view; is the device alive? */
 	VSF_MSG_LOST = 35,   /* word; text: why the client thinks so */

@@ -54,6 +54,19 @@ enum fake_call {
 	FAKE_EPOLL_ADD,
 	FAKE_DUP_ONTO,
 	FAKE_MEMLOCK_LIMIT,
+	FAKE_SOCKETPAIR,
+	FAKE_CREDENTIALS,
+	FAKE_SEND,
+	FAKE_RECEIVE,
+	FAKE_EPOLL_DEL,
+	FAKE_EPOLL_WAIT,
+	FAKE_TIMER,
+	FAKE_TIMER_SET,
+	FAKE_PIDFD,
+	FAKE_KILL,
+	FAKE_SEALABLE,
+	FAKE_SEAL,
+	FAKE_SEALED,
 	FAKE_CALLS,
 };
 
@@ -326,6 +339,10 @@ bool fake_interrupt(struct fake *fake, struct fake_function *fn, uint32_t vector
 
 /* fake_dmabuf.c: a dma-buf that is no BAR's */
 int fake_heap_fd(struct fake *fake, uint64_t len);
+
+/* fake_share.c: a real fd becomes the library's to close, or is the test's again */
+int fake_adopt(struct fake *fake, int fd);
+void fake_disown(struct fake *fake);
 
 /* The tree of paths. */
 struct fake_node *fake_find(struct fake *fake, const char *path);
