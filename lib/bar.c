@@ -13,6 +13,7 @@
 #include "epoch.h"
 #include "error.h"
 #include "fault.h"
+#include "join.h"
 #include "window.h"
 
 #define HUGE_ALIGN (UINT64_C(2) << 20)
@@ -106,7 +107,7 @@ int vsf_bar_map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area)
 	void *at = bar->base + area->offset;
 	uint64_t len = page_up(area->len);
 	int rc = vsf_sys(dev->sys, mmap, &at, len, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_FIXED, dev->fd, bar->fd_offset + area->offset);
+			 MAP_SHARED | MAP_FIXED, bar->fd, bar->fd_offset + area->offset);
 
 	if (rc < 0)
 		return vsf_fail(-rc, "mapping 0x%llx bytes of BAR %u failed: %s%s",
@@ -173,8 +174,8 @@ static int check_device(const struct vfiosafe_device *dev, const char *call)
 {
 	if (vsf_depth() > 0)
 		return vsf_fail(EDEADLK, "%s inside a section", call);
-	if (vsf_device_state(dev) == VFIOSAFE_GONE)
-		return vsf_state_error(0, 0);
+	if (vsf_is_gone(dev))
+		return vsf_gone_error(dev);
 	vsf_sigbus_check_disposition();
 	vsf_sigbus_check_mask();
 	return 0;
@@ -191,8 +192,11 @@ static struct vfiosafe_bar *bar_new(struct vfiosafe_device *dev, uint32_t index,
 	}
 	bar->dev = dev;
 	bar->index = index;
+	bar->fd = dev->fd;
 	bar->fd_offset = dev->region[index].fd_offset + offset;
 	bar->len = len;
+	bar->rights = VFIOSAFE_GRANT_READ | VFIOSAFE_GRANT_WRITE;
+	bar->grant = -1;
 	return bar;
 }
 
@@ -214,8 +218,8 @@ static int install(struct vfiosafe_bar *bar, int (*map)(struct vfiosafe_bar *bar
 	int rc = 0;
 
 	pthread_mutex_lock(&dev->map_lock);
-	if (vsf_device_state(dev) == VFIOSAFE_GONE)
-		rc = vsf_state_error(0, 0);
+	if (vsf_is_gone(dev))
+		rc = vsf_gone_error(dev);
 	else if (map)
 		rc = map(bar);
 	if (rc == 0)
@@ -233,13 +237,17 @@ VFIOSAFE_API int vfiosafe_bar_map(struct vfiosafe_bar **out, struct vfiosafe_dev
 
 	rc = check_device(dev, "vfiosafe_bar_map");
 	if (rc == 0)
+		rc = vsf_join_clip(dev, index, offset, &len);
+	if (rc == 0)
 		rc = check_request(dev, index, offset, &len, flags, VFIOSAFE_BAR_NO_MMAP);
 	if (rc < 0)
 		return rc;
 	bar = bar_new(dev, index, offset, len);
 	if (!bar)
 		return -ENOMEM;
-	if (!(flags & VFIOSAFE_BAR_NO_MMAP))
+	if (dev->join)
+		vsf_join_bar(bar, offset, !(flags & VFIOSAFE_BAR_NO_MMAP));
+	else if (!(flags & VFIOSAFE_BAR_NO_MMAP))
 		clip_areas(bar, &dev->region[index].info, offset);
 	rc = install(bar, map_all);
 	if (rc < 0) {
@@ -262,6 +270,8 @@ VFIOSAFE_API int vfiosafe_bar_adopt(struct vfiosafe_bar **out, struct vfiosafe_d
 	struct vfiosafe_bar *bar;
 	int rc = check_device(dev, "vfiosafe_bar_adopt");
 
+	if (rc == 0)
+		rc = vsf_join_refuse(dev, "vfiosafe_bar_adopt");
 	if (rc == 0)
 		rc = check_request(dev, index, offset, &len, flags, VFIOSAFE_BAR_REPLACE);
 	if (rc == 0 && (!address || (uintptr_t)address != page_up((uintptr_t)address)))
@@ -297,6 +307,23 @@ static void unlink_bar(struct vfiosafe_bar *bar)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+/* Nobody in a section of the device, and nobody gets into one. */
+static int exclusive_begin(struct vsf_run **run, struct vfiosafe_device *dev,
+			   uint32_t timeout_ms)
+{
+	*run = NULL;
+	return dev->join ? vsf_join_exclusive_begin(dev, timeout_ms)
+			 : vsf_exclusive_begin(run, dev, timeout_ms);
+}
+
+static void exclusive_end(struct vfiosafe_device *dev, struct vsf_run *run)
+{
+	if (dev->join)
+		vsf_join_exclusive_end(dev);
+	else
+		vsf_exclusive_end(run);
+}
+
 VFIOSAFE_API int vfiosafe_bar_unmap(struct vfiosafe_bar *bar, uint32_t timeout_ms)
 {
 	struct vfiosafe_device *dev;
@@ -312,7 +339,7 @@ VFIOSAFE_API int vfiosafe_bar_unmap(struct vfiosafe_bar *bar, uint32_t timeout_m
 	rc = vsf_refuse_inside(dev, "vfiosafe_bar_unmap");
 	if (rc < 0)
 		return rc;
-	rc = vsf_exclusive_begin(&run, dev, timeout_ms);
+	rc = exclusive_begin(&run, dev, timeout_ms);
 	if (rc < 0)
 		return rc;
 	/* Nobody asks it of a device that is gone. */
@@ -326,7 +353,7 @@ VFIOSAFE_API int vfiosafe_bar_unmap(struct vfiosafe_bar *bar, uint32_t timeout_m
 	unlink_bar(bar);
 	bar_release(bar);
 	pthread_mutex_unlock(&dev->map_lock);
-	vsf_exclusive_end(run);
+	exclusive_end(dev, run);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "door.h"
 #include "error.h"
 #include "fault.h"
+#include "join.h"
 #include "p2p.h"
 #include "share.h"
 #include "window.h"
@@ -34,7 +35,9 @@ static void device_free(struct vfiosafe_device *dev)
 	vsf_irq_disarm(dev);
 	vsf_irqs_free(dev);
 	vsf_events_close(dev);
-	vsf_sys(dev->sys, close, dev->fd);
+	vsf_join_free(dev);
+	if (dev->fd >= 0)
+		vsf_sys(dev->sys, close, dev->fd);
 	if (dev->ones_fd >= 0)
 		vsf_sys(dev->sys, close, dev->ones_fd);
 	if (vsf_words_forked(dev->words))
@@ -97,7 +100,8 @@ static int give_back(struct vfiosafe_device *dev)
 		cover = vsf_fault_cover(dev);
 		vsf_irq_disarm(dev);
 		vsf_events_disarm(dev);
-		rc = vsf_sys(dev->sys, dup_onto, dev->events.epoll_fd, dev->fd);
+		rc = dev->join ? vsf_join_give_back(dev)
+			       : vsf_sys(dev->sys, dup_onto, dev->events.epoll_fd, dev->fd);
 		rc = cover < 0 ? cover : rc;
 		dev->given_back = rc >= 0;
 	}
@@ -140,6 +144,7 @@ static int end(struct vfiosafe_device *dev, uint32_t timeout_ms)
 	vsf_agent_stop(dev);
 	vsf_share_tell(dev);
 	vsf_share_gone(dev);
+	vsf_join_leave(dev);
 	soon = soon < deadline ? soon : deadline;
 	/* Importers first: nothing tells type1 that the BAR is somebody else's. */
 	importers = vsf_dmabuf_gone(dev, deadline, wait_calls(dev, soon) == 0);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <vfiosafe/share.h>
 #include <vfiosafe/vfiosafe.h>
 
 #include "event.h"
@@ -47,6 +48,10 @@ struct vfiosafe_bar {
 	struct vfiosafe_bar *next;
 	uint32_t index;
 	uint64_t fd_offset; /* of the range's first byte */
+	int fd;		    /* to be mapped: the device's, or a client's (join.h); or -1 */
+	uint32_t rights;    /* VFIOSAFE_GRANT_READ, _WRITE */
+	int grant;	    /* of a client: by which it asks the owner; or -1 */
+	uint64_t grant_offset; /* in what was granted */
 	uint64_t len;
 	uint8_t *base;	     /* address range, reserved for the object's life */
 	size_t reserved_len; /* 0 if nothing is mapped, or by somebody else */
@@ -151,6 +156,15 @@ static inline enum vfiosafe_state vsf_device_state(const struct vfiosafe_device 
 	return vsf_word_state(vsf_device_word(dev));
 }
 
+/* For good: closed; or, of a client, the owner has ended. */
+static inline bool vsf_is_gone(const struct vfiosafe_device *dev)
+{
+	enum vfiosafe_state gate = vsf_gate_state(dev);
+
+	return vsf_device_state(dev) == VFIOSAFE_GONE || gate == VFIOSAFE_GONE ||
+	       gate == VSF_GATE_OWNER_DEAD;
+}
+
 /* view.c: the words of a view, with no BAR in it. */
 int vsf_device_view(struct vfiosafe_device *dev, struct vfiosafe_view *view);
 
@@ -162,6 +176,12 @@ int vsf_refuse_inside(const struct vfiosafe_device *dev, const char *call);
 
 /* What an access would meet at @word: 0 for LIVE, or -errno with a text. */
 int vsf_state_error(uint64_t device_word, uint64_t gate_word);
+
+/* The same of a device that is gone. */
+static inline int vsf_gone_error(const struct vfiosafe_device *dev)
+{
+	return vsf_state_error(0, vsf_gate_word(dev));
+}
 
 /* Sleeps until the bell rings after *@seen, or @deadline; refreshes *@seen. */
 int vsf_device_sleep(struct vfiosafe_device *dev, uint32_t *seen, int64_t deadline);

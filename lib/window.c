@@ -8,6 +8,7 @@
 #include "epoch.h"
 #include "error.h"
 #include "fault.h"
+#include "join.h"
 #include "log.h"
 #include "p2p.h"
 #include "plan.h"
@@ -105,7 +106,9 @@ int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 		return rc;
 	if (vsf_words_forked(dev->words))
 		return vsf_state_error(0, 0);
-	rc = read_opts(&want, opts);
+	rc = vsf_join_refuse(dev, call);
+	if (rc == 0)
+		rc = read_opts(&want, opts);
 	if (rc < 0)
 		return rc;
 	if (vsf_kind_resets(wish.kind) && !dev->can_reset)
@@ -337,6 +340,8 @@ VFIOSAFE_API int64_t vfiosafe_window_deadline(const struct vfiosafe_device *cdev
 		deadline = dev->run->deadline;
 	else if (dev->peer)
 		deadline = dev->peer_deadline;
+	else if (dev->join)
+		deadline = vsf_join_deadline(dev);
 	pthread_mutex_unlock(&dev->lock);
 	return deadline;
 }

@@ -157,6 +157,9 @@ enum vsf_callback { VSF_QUIESCE, VSF_RESUME, VSF_READY, VSF_REINIT };
  * is none. -ETIME if it returned after @deadline.
  */
 int vsf_callback(struct vfiosafe_device *dev, enum vsf_callback which, int64_t deadline);
+/* The same under @word, that of which it was decided to run it. */
+int vsf_callback_under(struct vfiosafe_device *dev, enum vsf_callback which, uint64_t word,
+		       int64_t deadline);
 
 /* p2p_stop or p2p_start of an importer. */
 struct vsf_p2p_call {

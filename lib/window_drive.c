@@ -2,6 +2,7 @@
 /* The calls that take a window from begin to end, and sleep on the way. */
 #include <errno.h>
 
+#include "join.h"
 #include "window.h"
 
 /* Between two polls: on other threads' sections, on the device, on the leader. */
@@ -62,6 +63,8 @@ int vsf_window_take_through(struct vfiosafe_device *dev,
 VFIOSAFE_API int vfiosafe_reset(struct vfiosafe_device *dev,
 				const struct vfiosafe_reset_opts *opts)
 {
+	if (dev->join)
+		return vsf_join_reset(dev, opts);
 	return vsf_window_take_through(dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RESET },
 				       "vfiosafe_reset");
 }
@@ -69,8 +72,12 @@ VFIOSAFE_API int vfiosafe_reset(struct vfiosafe_device *dev,
 VFIOSAFE_API int vfiosafe_recover(struct vfiosafe_device *dev,
 				  const struct vfiosafe_reset_opts *opts)
 {
-	int rc = vsf_window_take_through(dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RECOVER },
-					 "vfiosafe_recover");
+	int rc;
+
+	if (dev->join)
+		return vsf_join_recover(dev, opts);
+	rc = vsf_window_take_through(dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RECOVER },
+				     "vfiosafe_recover");
 
 	return rc == -EALREADY ? 0 : rc;
 }
