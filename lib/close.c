@@ -35,9 +35,9 @@ static void device_free(struct vfiosafe_device *dev)
 	vsf_irq_disarm(dev);
 	vsf_irqs_free(dev);
 	vsf_events_close(dev);
-	vsf_join_free(dev);
 	if (dev->fd >= 0)
 		vsf_sys(dev->sys, close, dev->fd);
+	vsf_join_free(dev);
 	if (dev->ones_fd >= 0)
 		vsf_sys(dev->sys, close, dev->ones_fd);
 	if (vsf_words_forked(dev->words))

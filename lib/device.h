@@ -51,7 +51,7 @@ struct vfiosafe_bar {
 	int fd;		    /* to be mapped: the device's, or a client's (join.h); or -1 */
 	uint32_t rights;    /* VFIOSAFE_GRANT_READ, _WRITE */
 	int grant;	    /* of a client: by which it asks the owner; or -1 */
-	uint64_t grant_offset; /* in what was granted */
+	uint64_t bar_offset; /* ... and where it begins in the BAR */
 	uint64_t len;
 	uint8_t *base;	     /* address range, reserved for the object's life */
 	size_t reserved_len; /* 0 if nothing is mapped, or by somebody else */

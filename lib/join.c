@@ -207,6 +207,15 @@ static void close_fd(const struct vfiosafe_device *dev, int fd)
 		vsf_sys(dev->sys, close, fd);
 }
 
+/* Nothing of the device is held here any more; a forked child does not speak for us. */
+static void say_bye(struct vfiosafe_device *dev)
+{
+	struct vsf_msg bye = { .type = VSF_MSG_BYE };
+
+	if (dev->join->sock >= 0 && !vsf_words_forked(dev->words))
+		(void)vsf_join_send(dev, dev->join->sock, &bye);
+}
+
 void vsf_join_free(struct vfiosafe_device *dev)
 {
 	struct vsf_join *join = dev->join;
@@ -215,6 +224,7 @@ void vsf_join_free(struct vfiosafe_device *dev)
 		return;
 	for (uint32_t i = 0; i < VFIOSAFE_GRANT_RANGES; i++)
 		close_fd(dev, join->range[i].fd);
+	say_bye(dev);
 	close_fd(dev, join->calls_epoll);
 	close_fd(dev, join->wait_fd);
 	close_fd(dev, join->epoll_fd);
@@ -222,7 +232,6 @@ void vsf_join_free(struct vfiosafe_device *dev)
 	close_fd(dev, join->timer_fd);
 	close_fd(dev, join->pidfd);
 	close_fd(dev, join->calls);
-	/* Last: by then nothing of the device is held here. */
 	close_fd(dev, join->sock);
 	if (join->page)
 		vsf_control_free(dev->sys, join->page);

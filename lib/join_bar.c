@@ -56,8 +56,8 @@ void vsf_join_bar(struct vfiosafe_bar *bar, uint64_t offset, bool map)
 	const struct vsf_join_range *range = &join->range[i];
 
 	bar->rights = range->rights;
-	bar->grant_offset = offset - range->offset;
-	bar->fd_offset = range->at + bar->grant_offset;
+	bar->bar_offset = offset;
+	bar->fd_offset = range->at + (offset - range->offset);
 	bar->fd = range->reach == VSF_REACH_DEVICE ? bar->dev->fd : range->fd;
 	if (range->reach != VSF_REACH_DEVICE)
 		bar->grant = i;

@@ -87,28 +87,29 @@ static int ask(struct vfiosafe_device *dev, struct vsf_msg *msg)
 	return rc;
 }
 
+/* In its own words. */
+static int refused(const struct vfiosafe_device *dev, const struct vsf_msg *msg)
+{
+	return vsf_fail(-msg->result, "%s, by its owner: %s", dev->address,
+			msg->text[0] ? msg->text : strerror(-msg->result));
+}
+
 int vsf_join_access(const struct vfiosafe_bar *bar, uint64_t word, uint64_t offset,
 		    unsigned int width, uint64_t *value, bool write)
 {
 	struct vfiosafe_device *dev = bar->dev;
-	const struct vsf_join_range *range = &dev->join->range[bar->grant];
 	struct vsf_msg msg = { .type = write ? VSF_MSG_WRITE : VSF_MSG_READ,
 			       .index = (uint32_t)bar->grant,
-			       .offset = bar->grant_offset + offset,
+			       .offset = bar->bar_offset + offset,
 			       .width = width,
 			       .word = word,
 			       .value = write ? *value : 0 };
-	int rc;
+	int rc = ask(dev, &msg);
 
-	/* Of the owner's making: it checks that too. */
-	if (msg.offset >= range->len)
-		return vsf_fail(ERANGE, "outside of what was granted");
-	rc = ask(dev, &msg);
 	if (rc < 0)
 		return rc;
 	if (msg.result < 0)
-		return vsf_fail(-msg.result, "%s: its owner could not do that: %s", dev->address,
-				strerror(-msg.result));
+		return refused(dev, &msg);
 	if (!write)
 		*value = width == 8 ? msg.value : msg.value & ((UINT64_C(1) << 8 * width) - 1);
 	return 0;
@@ -145,8 +146,7 @@ int vsf_join_probe(struct vfiosafe_device *dev)
 	rc = ask(dev, &msg);
 	if (rc < 0 || msg.result == 0)
 		return rc;
-	return vsf_fail(-msg.result, "%s: its owner looked, and says: %s", dev->address,
-			strerror(-msg.result));
+	return refused(dev, &msg);
 }
 
 void vsf_join_classify(struct vfiosafe_device *dev, struct vsf_verdict *verdict)
@@ -156,7 +156,8 @@ void vsf_join_classify(struct vfiosafe_device *dev, struct vsf_verdict *verdict)
 	if (rc == 0)
 		return;
 	vsf_verdict_lost(verdict, VSF_SAYS_NOBODY, VFIOSAFE_CAUSE_DEAD,
-			 "its owner did not find it alive");
+			 rc == -EIO ? "its owner found it lost"
+				    : "its owner cannot tell now whether it is alive");
 	verdict->err = -rc;
 }
 
