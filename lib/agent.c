@@ -9,6 +9,7 @@
 #include "agent.h"
 #include "device.h"
 #include "error.h"
+#include "join.h"
 #include "share.h"
 
 /* While another thread dispatches, the fd stays readable: look again after so long. */
@@ -23,12 +24,12 @@ struct vsf_agent {
 
 static int fd_of(const struct vfiosafe_device *dev)
 {
-	return vsf_share_fd(dev);
+	return dev->join ? vsf_join_fd(dev) : vsf_share_fd(dev);
 }
 
 static int one_round(struct vfiosafe_device *dev)
 {
-	return vsf_share_dispatch(dev);
+	return dev->join ? vsf_join_dispatch(dev) : vsf_share_dispatch(dev);
 }
 
 static int check(const struct vfiosafe_device *dev, const char *call)
