@@ -195,12 +195,13 @@ static int parse(struct vsf_client *client, enum vsf_side side, const uint8_t *b
 	return rc < 0 ? rc : vsf_wire_parse(msg, buf, (size_t)n, side, with->count);
 }
 
-static void hung_up(struct vsf_client *client, int fd)
+/* @rc: 0, or why nothing can be read of it. */
+static void hung_up(struct vsf_client *client, int fd, int rc)
 {
 	struct vsf_share *share = client->share;
 
-	if (fd == client->sock) {
-		vsf_client_cut(client, -ESRCH, "it has hung up");
+	if (fd == client->sock || (rc < 0 && rc != -ECONNRESET)) {
+		vsf_client_cut(client, -ESRCH, rc ? strerror(-rc) : "it has hung up");
 		return;
 	}
 	/* It wants to call no more. */
@@ -219,7 +220,7 @@ int vsf_client_receive(struct vsf_client *client, int fd, enum vsf_side side,
 	if (n == -EAGAIN)
 		return 0;
 	if (n <= 0 && n != -EMSGSIZE) {
-		hung_up(client, fd);
+		hung_up(client, fd, (int)n);
 		return 0;
 	}
 	/* Nobody here wants any. */
