@@ -249,7 +249,7 @@ struct fake_iommu {
 #define FAKE_FDS 48
 #define FAKE_MAPS 64
 #define FAKE_FUNCTIONS 4
-#define FAKE_FD0 1000 /* fds count from here: never those of the real kernel */
+#define FAKE_FD0 1000000 /* fds count from here: never those of the real kernel */
 
 struct fake {
 	struct vfiosafe_sys sys;
