@@ -69,7 +69,9 @@ static int reinit(struct vfiosafe_device *dev, void *ctx)
 static void refused(struct client *c, const char *what, int rc)
 {
 	count(&c->tally->refused);
-	if (rc != -EAGAIN && rc != -ESTALE && rc != -EIO && rc != -EOWNERDEAD && rc != -ENODEV)
+	if (rc == -ETIMEDOUT)
+		count(&c->tally->late);
+	else if (rc != -EAGAIN && rc != -ESTALE && rc != -EIO && rc != -EOWNERDEAD && rc != -ENODEV)
 		failure(c, what, rc);
 }
 

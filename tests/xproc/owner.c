@@ -81,6 +81,7 @@ static void add(struct tally *sum, const struct tally *t)
 	sum->wrong += t->wrong;
 	sum->stores += t->stores;
 	sum->refused += t->refused;
+	sum->late += t->late;
 	sum->reinits += t->reinits;
 	sum->asked += t->asked;
 	sum->granted += t->granted;
@@ -100,9 +101,9 @@ static void report(const struct storm *storm, const struct tally *sum, uint64_t 
 	       U(storm->kills), U(storm->deaths[DIE_NOT]), U(storm->deaths[DIE_IN_SECTION]),
 	       U(storm->deaths[DIE_IN_QUIESCE]), U(storm->deaths[DIE_IN_REINIT]),
 	       U(storm->deaths[DIE_ASKING]));
-	printf("%llu reads, %llu wrong; %llu stores, %llu in a foreign generation; %llu refused, "
-	       "%llu reinits; %llu resets asked for, %llu granted; %llu failures\n",
-	       U(sum->reads), U(sum->wrong), U(sum->stores), U(foreign), U(sum->refused),
+	printf("%llu reads, %llu wrong; %llu stores, %llu in a foreign generation; %llu refused "
+	       "(%llu late), %llu reinits; %llu resets asked for, %llu granted; %llu failures\n",
+	       U(sum->reads), U(sum->wrong), U(sum->stores), U(foreign), U(sum->refused), U(sum->late),
 	       U(sum->reinits), U(sum->asked), U(sum->granted), U(sum->failures));
 }
 

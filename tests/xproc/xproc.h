@@ -33,6 +33,7 @@ struct tally {
 	uint64_t die; /* enum death: the owner's to set, the client's to obey */
 	uint64_t joined, left;
 	uint64_t reads, wrong, stores, refused, reinits, asked, granted;
+	uint64_t late; /* accesses that the owner did not answer in time */
 	uint64_t failures; /* errors that no access may give */
 	char what[160];	   /* the last of them */
 };
