@@ -67,8 +67,11 @@ void start_client(struct storm *storm, unsigned int place)
 void kill_one(struct storm *storm)
 {
 	unsigned int place = (unsigned int)chance(storm, storm->clients);
-	uint64_t how = chance(storm, DEATHS);
+	uint64_t how = storm->killed++ % DEATHS;
 
+	/* Of each four, the second asks for resets. */
+	if (how == DIE_ASKING)
+		place = place / 4 * 4 + 1 < storm->clients ? place / 4 * 4 + 1 : 1;
 	if (how != DIE_NOT) {
 		__atomic_store_n(&storm->board->tally[place].die, how, __ATOMIC_RELAXED);
 		return;

@@ -23,7 +23,7 @@ struct storm {
 
 	uint64_t random;
 	uint64_t windows, timed_out, kills, stops, late_ms, foreign;
-	uint64_t deaths[DEATHS];
+	uint64_t deaths[DEATHS], killed; /* as it came, and as it was wanted */
 	unsigned int fds;
 };
 
