@@ -119,6 +119,40 @@ static void a_hang_up_of_who_only_calls_is_its_end(void **state)
 	collect(&child);
 }
 
+#define LATER 6
+
+/*
+ * All in one look: a client hangs up, others say hello, and get numbers for their pidfds
+ * that were the first one's; and that one's death, under such a number.
+ */
+static void a_number_that_is_used_again_is_no_death(void **state)
+{
+	struct vfiosafe_grant grant = grant_of(0);
+	struct process child = spawn(&grant, HANGS_UP, false);
+	struct peer later[LATER];
+
+	(void)state;
+	do
+		look();
+	while (vfiosafe_share_count(bench.dev) == 0);
+	for (int i = 0; i < LATER; i++)
+		later[i] = serve(&grant);
+	until(has_reached(&child, HANGS_UP));
+	for (int i = 0; i < LATER; i++)
+		say(&later[i], .type = VSF_MSG_HELLO, .text = "later");
+	kill_it(&child);
+	look();
+	look();
+	assert_int_equal(vfiosafe_share_count(bench.dev), LATER);
+	assert_int_equal(next_peer_event(), -ESRCH);
+	assert_int_equal(next_peer_event(), 1);
+	for (int i = 0; i < LATER; i++) {
+		hear_welcome(&later[i]);
+		peer_close(&later[i]);
+	}
+	collect(&child);
+}
+
 #define with_device(test) cmocka_unit_test_setup_teardown(test, driver_setup, bench_teardown)
 
 int main(void)
@@ -132,6 +166,7 @@ int main(void)
 		with_device(a_death_is_told_once),
 		with_device(a_hang_up_of_who_maps_the_device_is_not_its_end),
 		with_device(a_hang_up_of_who_only_calls_is_its_end),
+		with_device(a_number_that_is_used_again_is_no_death),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
