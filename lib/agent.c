@@ -134,21 +134,7 @@ static void agent_free(const struct vfiosafe_device *dev, struct vsf_agent *agen
 	free(agent);
 }
 
-/* With dev->agent claimed by this thread alone. */
-static int start(struct vfiosafe_device *dev, struct vsf_agent *agent)
-{
-	int rc = open_fds(dev, agent);
-
-	if (rc < 0)
-		return rc;
-	vsf_count_inside(dev, 1); /* the thread's */
-	rc = start_thread(dev, agent);
-	if (rc < 0)
-		vsf_count_inside(dev, -1);
-	return rc;
-}
-
-/* 1: there is one, or another thread is making it. */
+/* 1: there is one. From here on a close knows of it. */
 static int claim(struct vfiosafe_device *dev, struct vsf_agent *agent)
 {
 	int rc = 0;
@@ -171,17 +157,30 @@ static void unclaim(struct vfiosafe_device *dev)
 	pthread_mutex_unlock(&dev->lock);
 }
 
-/* Gives @agent to the device, or frees it. */
-static int claim_and_start(struct vfiosafe_device *dev, struct vsf_agent *agent)
+static int run_thread(struct vfiosafe_device *dev, struct vsf_agent *agent)
 {
-	int rc = claim(dev, agent);
+	int rc;
 
-	if (rc == 0) {
-		rc = start(dev, agent);
-		if (rc == 0)
-			return 0;
+	vsf_count_inside(dev, 1); /* the thread's */
+	rc = start_thread(dev, agent);
+	if (rc < 0) {
+		vsf_count_inside(dev, -1);
 		unclaim(dev);
 	}
+	return rc;
+}
+
+/* Gives @agent to the device, or frees it. */
+static int start(struct vfiosafe_device *dev, struct vsf_agent *agent)
+{
+	int rc = open_fds(dev, agent);
+
+	if (rc == 0)
+		rc = claim(dev, agent);
+	if (rc == 0)
+		rc = run_thread(dev, agent);
+	if (rc == 0)
+		return 0;
 	agent_free(dev, agent);
 	if (rc == -ENODEV)
 		return vsf_state_error(0, 0);
@@ -200,7 +199,7 @@ VFIOSAFE_API int vfiosafe_agent_start(struct vfiosafe_device *dev)
 		return vsf_fail(ENOMEM, "out of memory");
 	agent->epoll_fd = agent->stop_fd = -1;
 	vsf_count_inside(dev, 1);
-	rc = claim_and_start(dev, agent);
+	rc = start(dev, agent);
 	vsf_count_inside(dev, -1);
 	return rc;
 }

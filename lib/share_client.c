@@ -169,12 +169,6 @@ void vsf_client_flush(struct vsf_client *client)
 	client->retry_at = now + client->retry_ns;
 }
 
-static void close_all(const struct vfiosafe_sys *sys, const struct vfiosafe_received *with)
-{
-	for (unsigned int i = 0; i < with->count; i++)
-		vsf_sys(sys, close, with->fd[i]);
-}
-
 /* A process that inherited the socket, or was sent it, does not speak for the client. */
 static int check_sender(const struct vsf_client *client, const struct vfiosafe_received *who)
 {
@@ -214,7 +208,7 @@ int vsf_client_receive(struct vsf_client *client, int fd, enum vsf_side side,
 {
 	const struct vfiosafe_sys *sys = client->share->dev->sys;
 	uint8_t buf[VSF_WIRE_LEN_MAX];
-	ssize_t n = vsf_sys(sys, receive, fd, buf, sizeof(buf), with);
+	ssize_t n = vsf_sys(sys, receive_no_fds, fd, buf, sizeof(buf), with);
 	int rc;
 
 	if (n == -EAGAIN)
@@ -223,8 +217,6 @@ int vsf_client_receive(struct vsf_client *client, int fd, enum vsf_side side,
 		hung_up(client, fd, (int)n);
 		return 0;
 	}
-	/* Nobody here wants any. */
-	close_all(sys, with);
 	rc = parse(client, side, buf, n, msg, with);
 	if (rc == -EPROTONOSUPPORT && client->state == VSF_CLIENT_GREETING)
 		vsf_client_refuse(client, rc);

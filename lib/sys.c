@@ -326,6 +326,7 @@ static const struct vfiosafe_sys real = {
 	.credentials = vsf_real_credentials,
 	.send = vsf_real_send,
 	.receive = vsf_real_receive,
+	.receive_no_fds = vsf_real_receive_no_fds,
 	.epoll_del = vsf_real_epoll_del,
 	.epoll_wait = vsf_real_epoll_wait,
 	.timer = vsf_real_timer,

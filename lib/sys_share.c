@@ -90,19 +90,21 @@ static void take_credentials(const struct cmsghdr *head, struct vfiosafe_receive
 	with->gid = who.gid;
 }
 
-ssize_t vsf_real_receive(void *ctx, int fd, void *buf, size_t len,
-			 struct vfiosafe_received *with)
+#define ROOM_WHO CMSG_SPACE(sizeof(struct ucred))
+#define ROOM_FDS CMSG_SPACE(sizeof(int) * VFIOSAFE_RECEIVED_FDS)
+
+/* Who sends comes first: what there is no room for are fds. */
+static ssize_t receive(int fd, void *buf, size_t len, size_t room_len,
+		       struct vfiosafe_received *with)
 {
-	_Alignas(struct cmsghdr) char room[CMSG_SPACE(sizeof(int) * VFIOSAFE_RECEIVED_FDS) +
-					   CMSG_SPACE(sizeof(struct ucred))];
+	_Alignas(struct cmsghdr) char room[ROOM_WHO + ROOM_FDS];
 	struct iovec iov = { buf, len };
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = room,
-			      .msg_controllen = sizeof(room) };
+			      .msg_controllen = room_len };
 	ssize_t n;
 
-	(void)ctx;
 	memset(with, 0, sizeof(*with));
 	n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
@@ -116,6 +118,20 @@ ssize_t vsf_real_receive(void *ctx, int fd, void *buf, size_t len,
 			take_credentials(head, with);
 	}
 	return msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EMSGSIZE : n;
+}
+
+ssize_t vsf_real_receive(void *ctx, int fd, void *buf, size_t len,
+			 struct vfiosafe_received *with)
+{
+	(void)ctx;
+	return receive(fd, buf, len, ROOM_WHO + ROOM_FDS, with);
+}
+
+ssize_t vsf_real_receive_no_fds(void *ctx, int fd, void *buf, size_t len,
+				struct vfiosafe_received *with)
+{
+	(void)ctx;
+	return receive(fd, buf, len, ROOM_WHO, with);
 }
 
 int vsf_real_epoll_del(void *ctx, int epoll_fd, int fd)

@@ -278,7 +278,7 @@ VFIOSAFE_API const char *vfiosafe_cause_name(enum vfiosafe_cause cause)
 		[VFIOSAFE_CAUSE_DRIVER] = "a driver callback failed",
 		[VFIOSAFE_CAUSE_ACCESS] = "the kernel refused an access",
 		[VFIOSAFE_CAUSE_CLOSED] = "closed",
-		[VFIOSAFE_CAUSE_STUCK] = "a section outlived a forced reset",
+		[VFIOSAFE_CAUSE_STUCK] = "a section, or a client, outlived a forced reset",
 		[VFIOSAFE_CAUSE_FAULT] = "SIGBUS in a BAR",
 		[VFIOSAFE_CAUSE_AER] = "a PCIe error (AER)",
 		[VFIOSAFE_CAUSE_POWER] = "a change of power or decode",

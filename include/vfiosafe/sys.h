@@ -88,6 +88,12 @@ struct vfiosafe_sys {
 	/* its length, 0 at the end; -EMSGSIZE if it was longer, or had more fds */
 	ssize_t (*receive)(void *ctx, int fd, void *buf, size_t len,
 			   struct vfiosafe_received *with);
+	/*
+	 * The same, from somebody who has no fds to send: the kernel drops those that
+	 * come, also -EMSGSIZE. To close a stranger's fd may block for ever.
+	 */
+	ssize_t (*receive_no_fds)(void *ctx, int fd, void *buf, size_t len,
+				  struct vfiosafe_received *with);
 	int (*epoll_del)(void *ctx, int epoll_fd, int fd);
 	/* fds of those that are readable, at most @count; 0 if none by @deadline_ns */
 	int (*epoll_wait)(void *ctx, int epoll_fd, int *fds, unsigned int count,

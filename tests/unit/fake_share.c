@@ -77,6 +77,20 @@ static ssize_t fake_receive(void *ctx, int fd, void *buf, size_t len,
 	return n;
 }
 
+static ssize_t fake_receive_no_fds(void *ctx, int fd, void *buf, size_t len,
+				   struct vfiosafe_received *with)
+{
+	struct fake *fake = ctx;
+	ssize_t n = fake_enter(fake, FAKE_RECEIVE, FAKE_ANY);
+
+	with->count = 0;
+	if (n == 0)
+		n = REAL(receive_no_fds, fd, buf, len, with);
+	fake->real_fds += with->count;
+	fake_leave(fake, 0);
+	return n;
+}
+
 static int fake_epoll_del(void *ctx, int epoll_fd, int fd)
 {
 	PASS(ctx, FAKE_EPOLL_DEL, epoll_del, epoll_fd, fd);
@@ -166,6 +180,7 @@ void fake_share_install(struct vfiosafe_sys *sys)
 	sys->credentials = fake_credentials;
 	sys->send = fake_send;
 	sys->receive = fake_receive;
+	sys->receive_no_fds = fake_receive_no_fds;
 	sys->epoll_del = fake_epoll_del;
 	sys->epoll_wait = fake_epoll_wait;
 	sys->timer = fake_timer;

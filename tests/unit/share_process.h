@@ -3,6 +3,8 @@
 #ifndef SHARE_PROCESS_H
 #define SHARE_PROCESS_H
 
+#include <sys/prctl.h>
+
 #include "share_rig.h"
 
 /* How far it goes before it waits for its end. */
@@ -79,13 +81,17 @@ static inline struct process spawn(const struct vfiosafe_grant *grant, enum upto
 	process.heir_pid = shared + 1;
 	process.pid = fork();
 	if (process.pid == 0) {
+		/* A test that fails leaves nobody behind. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(peer.owner_end);
 		if (heir) {
 			pid_t pid = fork();
 
-			if (pid == 0)
+			if (pid == 0) {
+				alarm(60);
 				while (1)
 					pause();
+			}
 			*process.heir_pid = pid;
 		}
 		child_main(&process, peer.sock, upto);
