@@ -96,7 +96,14 @@ static void a_wait_ends_at_once(void **state)
 	assert_int_equal(run_ended(&other), -EOWNERDEAD);
 }
 
-static int use_and_close;
+static int lives_until;
+
+static void let_go(const int *child)
+{
+	assert_int_equal(write(child[1], "x", 1), 1);
+	close(child[0]);
+	close(child[1]);
+}
 
 /*
  * A process that sends the welcome, and ends; its child keeps its sockets open. What
@@ -117,7 +124,7 @@ static pid_t owner_with_a_child(int *child_lives)
 		close(pipes[1]);
 		(void)!read(pipes[0], &byte, 1);
 		if (fork() == 0) {
-			(void)!read(use_and_close, &byte, 1);
+			(void)!read(lives_until, &byte, 1);
 			_exit(0);
 		}
 		_exit(0);
@@ -134,7 +141,7 @@ static void a_child_that_keeps_its_socket_open_does_not_hide_it(void **state)
 
 	(void)state;
 	assert_ok(pipe(child));
-	use_and_close = child[0];
+	lives_until = child[0];
 	pid = owner_with_a_child(&owner);
 	assert_ok(rig_join());
 	rig_use();
@@ -146,29 +153,25 @@ static void a_child_that_keeps_its_socket_open_does_not_hide_it(void **state)
 	assert_int_equal(wait_for_ever(), -EOWNERDEAD);
 	rig_word(3, VFIOSAFE_LIVE);
 	everything_says_so();
-	close(child[0]);
-	close(child[1]);
+	let_go(child);
 	waitpid(pid, NULL, 0);
 }
 
 static void a_call_to_one_that_ended_does_not_wait(void **state)
 {
 	int child[2], owner, status;
-	uint32_t value;
 	pid_t pid;
 
 	(void)state;
 	assert_ok(pipe(child));
-	use_and_close = child[0];
+	lives_until = child[0];
 	pid = owner_with_a_child(&owner);
 	assert_ok(rig_join());
 	rig_hang_up();
 	close(owner);
 	waitpid(pid, &status, 0);
 	assert_int_equal(vfiosafe_probe(rig.dev), -EOWNERDEAD);
-	(void)value;
-	close(child[0]);
-	close(child[1]);
+	let_go(child);
 }
 
 static void an_owner_that_ended_before_the_join_is_found_out(void **state)
