@@ -14,7 +14,7 @@
 #include "storm.h"
 
 #define TIMEOUT_MS 20000 /* of a window that nobody holds up */
-#define SHORT_MS 300	 /* of one that a stopped client does */
+#define LATE_MS 500	 /* worth to be told */
 
 void die(const char *what)
 {
@@ -41,24 +41,32 @@ static int reset(struct storm *storm, uint32_t ms)
 	storm->windows++;
 	if (late > 0 && (uint64_t)late > storm->late_ms)
 		storm->late_ms = (uint64_t)late;
+	if (late > LATE_MS)
+		printf("a window of %u ms took %lld more: %d %s\n", ms, (long long)late, rc,
+		       rc < 0 ? vfiosafe_error_text() : "");
 	return rc;
 }
 
-/* In the way of a window for as long as it is stopped, and no longer. */
+/*
+ * In the way of a window for as long as it is stopped, and no longer. One that had not
+ * joined yet is not asked: then the window is short for what else it has to do.
+ */
 static void stop_one(struct storm *storm)
 {
 	unsigned int place = (unsigned int)chance(storm, storm->clients);
+	const struct vfiosafe_reset_opts opts = { .size = sizeof(opts),
+						  .timeout_ms = TIMEOUT_MS };
 	int rc;
 
 	kill(storm->pid[place], SIGSTOP);
 	storm->stops++;
-	rc = reset(storm, SHORT_MS);
-	/* One that had not joined yet is not asked. */
-	if (rc == -ETIMEDOUT)
-		storm->timed_out++;
-	else if (rc < 0)
-		die("a window over a stopped client");
+	rc = reset(storm, storm->sim ? 300 : 1500);
+	storm->timed_out += rc == -ETIMEDOUT;
 	kill(storm->pid[place], SIGCONT);
+	if (rc == -EIO)
+		rc = vfiosafe_recover(storm->dev, &opts);
+	if (rc < 0 && rc != -ETIMEDOUT && rc != -ECANCELED)
+		die("a window over a stopped client");
 }
 
 /* Every 20th window or so a death, every 100th a stop; of few windows more. */
