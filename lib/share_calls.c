@@ -188,12 +188,22 @@ static bool take(struct vsf_share *share, int fd, struct call *call)
 	return got;
 }
 
+/* So that each that is ready gets its turn. */
+static unsigned int rounds(struct vsf_share *share)
+{
+	unsigned int n;
+
+	pthread_mutex_lock(&share->lock);
+	n = share->fds / 16 + 1;
+	pthread_mutex_unlock(&share->lock);
+	return n;
+}
+
 void vsf_share_calls(struct vsf_share *share)
 {
-	unsigned int left = share->fds / 16 + 1;
 	int ready[16], n;
 
-	while (left-- > 0) {
+	for (unsigned int left = rounds(share); left > 0; left--) {
 		n = vsf_sys(share->dev->sys, epoll_wait, share->calls_fd, ready, 16, 0);
 		for (int i = 0; i < n; i++) {
 			struct call call;
