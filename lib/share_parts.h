@@ -146,6 +146,8 @@ struct vsf_share {
 
 /* share.c: NULL until the first client. */
 struct vsf_share *vsf_share_of(const struct vfiosafe_device *dev);
+/* The same, made now if there is none; 0 or -errno with a text. */
+int vsf_share_get(struct vsf_share **out, struct vfiosafe_device *dev);
 /* With the lock: into an epoll; out of it, and closed. */
 int vsf_share_add_fd(struct vsf_share *share, struct vsf_client *client, int epoll_fd, int fd);
 void vsf_share_del_fd(struct vsf_share *share, int epoll_fd, int fd);

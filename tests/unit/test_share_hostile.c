@@ -1,34 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Clients that say what the protocol does not know: they are let go, and nobody else. */
-#include "share_rig.h"
-
-/* A client beside the hostile one, that notices nothing of it. */
-static struct peer good;
-
-static int hostile_setup(void **state)
-{
-	driver_setup(state);
-	good = joined_with(0);
-	return 0;
-}
-
-static int hostile_teardown(void **state)
-{
-	look();
-	assert_true(hears_nothing(&good));
-	assert_int_equal(vfiosafe_share_count(bench.dev), 1);
-	peer_close(&good);
-	return bench_teardown(state);
-}
-
-static void let_go(struct peer *peer, int why)
-{
-	look();
-	assert_true(is_hung_up(peer->sock));
-	assert_int_equal(next_peer_event(), why);
-	assert_int_equal(next_peer_event(), 1);
-	peer_close(peer);
-}
+#include "share_hostile.h"
 
 /* On a client that has joined, and on one that has not said a word. */
 static void both(void (*say_it)(struct peer *peer))
@@ -285,47 +257,6 @@ static void READY_does_not_count_for_another_client(void **state)
 	let_go(&peer, -EPROTO);
 }
 
-/* A process that inherited the socket is not the one that was let in. */
-static void another_process_on_the_socket(void **state)
-{
-	struct peer peer = joined_with(0);
-	struct vfiosafe_window *win = asking(1000, VFIOSAFE_POLICY_ABORT);
-	struct vsf_msg msg = hear(&peer, VSF_MSG_PREPARE);
-	pid_t child = fork();
-	int status;
-
-	(void)state;
-	if (child == 0)
-		_exit(say_on(peer.sock, (struct vsf_msg){ .type = VSF_MSG_READY,
-							  .window = msg.window }) != 0);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-	agree(&good);
-	/* It is let go; in no window's way, as it has nothing mapped. */
-	assert_ok(take_through(win));
-	hear(&good, VSF_MSG_STATE);
-	let_go(&peer, -EPROTO);
-}
-
-static void another_process_on_the_calls_socket(void **state)
-{
-	struct peer peer = joined_with(0);
-	pid_t child = fork();
-	int status;
-
-	(void)state;
-	if (child == 0)
-		_exit(say_on(peer.calls, (struct vsf_msg){ .type = VSF_MSG_WRITE,
-							   .offset = 0x1000,
-							   .width = 4,
-							   .value = 0x666,
-							   .word = vsf_word(1, VFIOSAFE_LIVE) }));
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-	let_go(&peer, -EPROTO);
-	assert_int_equal(*(volatile uint32_t *)(fake_bar(bench.fn, 0) + 0x1000), 0);
-}
-
 static void a_word_that_is_none(void **state)
 {
 	struct peer peer = joined_with(0);
@@ -343,8 +274,6 @@ static void garbage_on_the_calls_socket(void **state)
 	assert_ok(say_bytes(peer.calls, "garbage", 7));
 	let_go(&peer, -EPROTO);
 }
-
-#define hostile(test) cmocka_unit_test_setup_teardown(test, hostile_setup, hostile_teardown)
 
 int main(void)
 {
@@ -365,8 +294,6 @@ int main(void)
 		hostile(a_READY_that_was_never_asked_for),
 		hostile(a_READY_that_is_forged),
 		hostile(READY_does_not_count_for_another_client),
-		hostile(another_process_on_the_socket),
-		hostile(another_process_on_the_calls_socket),
 		hostile(a_word_that_is_none),
 		hostile(garbage_on_the_calls_socket),
 	};
