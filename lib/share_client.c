@@ -211,6 +211,9 @@ int vsf_client_receive(struct vsf_client *client, int fd, enum vsf_side side,
 	ssize_t n = vsf_sys(sys, receive_no_fds, fd, buf, sizeof(buf), with);
 	int rc;
 
+	/* It went, and left something unread: told once, before what it had said. */
+	if (n == -ECONNRESET)
+		n = vsf_sys(sys, receive_no_fds, fd, buf, sizeof(buf), with);
 	if (n == -EAGAIN)
 		return 0;
 	if (n <= 0 && n != -EMSGSIZE) {

@@ -266,6 +266,20 @@ static void with_the_device_fd_a_goodbye_is_believed(void **state)
 	assert_ok(reset_ms(100));
 }
 
+/* The kernel tells of what it left unread before it tells of the goodbye. */
+static void a_goodbye_is_heard_of_who_leaves_something_unread(void **state)
+{
+	struct peer peer = joined_with(VFIOSAFE_GRANT_DEVICE_FD);
+
+	(void)state;
+	assert_ok(vfiosafe_mark_lost(bench.dev, "for a test"));
+	say(&peer, .type = VSF_MSG_BYE);
+	peer_close(&peer);
+	look();
+	assert_int_equal(next_peer_event(), 0);
+	assert_ok(vfiosafe_recover(bench.dev, NULL));
+}
+
 static void closing_tells_the_clients_and_hangs_up(void **state)
 {
 	struct peer peer = joined_with(0);
@@ -302,6 +316,7 @@ int main(void)
 		with_device(the_process_that_was_granted_is_let_in),
 		with_device(a_client_that_leaves_is_told_of),
 		with_device(with_the_device_fd_a_goodbye_is_believed),
+		with_device(a_goodbye_is_heard_of_who_leaves_something_unread),
 		with_device(closing_tells_the_clients_and_hangs_up),
 	};
 
