@@ -28,6 +28,9 @@ static int one_message(struct vfiosafe_device *dev, int fd, enum vsf_side side,
 	uint8_t buf[VSF_WIRE_LEN_MAX];
 	ssize_t n = vsf_sys(dev->sys, receive, fd, buf, sizeof(buf), with);
 
+	/* It went, and left something unread: told once, before what it had said. */
+	if (n == -ECONNRESET)
+		n = vsf_sys(dev->sys, receive, fd, buf, sizeof(buf), with);
 	if (n == -EAGAIN)
 		return -EAGAIN;
 	if (is_hang_up(n))
