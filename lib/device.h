@@ -208,7 +208,8 @@ void vsf_device_lost(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 /* bar.c: maps one part of a BAR at its place; again after it was replaced. */
 int vsf_bar_map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area);
 
-/* bar.c: unmaps and frees all BARs of a device that is being closed. */
+/* bar_unmap.c: unmaps, and frees; one that is in no list, or all of a device. */
+void vsf_bar_release(struct vfiosafe_bar *bar);
 void vsf_bars_free(struct vfiosafe_device *dev);
 
 #endif

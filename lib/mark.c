@@ -107,7 +107,7 @@ void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 
 VFIOSAFE_API int vfiosafe_mark_lost(struct vfiosafe_device *dev, const char *why)
 {
-	int rc = vsf_state_error(vsf_device_word(dev), dev->words->gate);
+	int rc = vsf_state_error(vsf_device_word(dev), vsf_gate_word(dev));
 
 	if (rc == -ENODEV || rc == -EOWNERDEAD)
 		return rc;

@@ -79,6 +79,9 @@ enum { RIG_QUIESCE, RIG_RESUME, RIG_REINIT };
 
 extern struct rig rig;
 
+/* join_rig_sys.c: fills rig.sys */
+void rig_install(void);
+
 /* Sockets and memory; nothing is said yet. */
 int rig_setup(void **state);
 /* Joined, BAR 0 granted by a dma-buf for both, driver set, view taken. */

@@ -239,7 +239,8 @@ static int read_in_section(void)
 		return rc;
 	rig_word(3, VFIOSAFE_QUIESCE);
 	rig_prepare(RIG_WINDOW, 1000, 0);
-	until(vsf_word_state(*sec.gate_word) == VFIOSAFE_QUIESCE);
+	until(vsf_word_state(__atomic_load_n(sec.gate_word, __ATOMIC_SEQ_CST)) ==
+	      VFIOSAFE_QUIESCE);
 	take_away();
 	regs = vfiosafe_ptr(&sec);
 	(void)regs[0];
