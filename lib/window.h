@@ -141,6 +141,9 @@ int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 int vsf_windows_hold(struct vfiosafe_device *dev, bool beside);
 void vsf_windows_let(struct vfiosafe_device *dev);
 
+/* window_refuse.c: -EBUSY or -EOPNOTSUPP for a reset that the kernel is known to refuse. */
+int vsf_window_refuse(struct vfiosafe_device *dev, enum vsf_kind kind);
+
 /* window_drive.c: a whole window in one call */
 int vsf_window_take_through(struct vfiosafe_device *dev,
 			    const struct vfiosafe_reset_opts *opts, struct vsf_wish wish,
