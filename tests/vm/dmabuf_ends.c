@@ -14,8 +14,12 @@ static struct {
 	uint64_t iova;
 	char **addresses;
 	enum vfiosafe_door door;
-	int log, result;
-	bool end; /* atomic */
+	int log;
+
+	/* Atomic. */
+	int result;
+	unsigned int rounds; /* of what goes on while a device is closed */
+	bool end;
 } here;
 
 static void name(const char *part)
@@ -134,6 +138,7 @@ static void *export_and_free(void *arg)
 		rc = vfiosafe_dmabuf_export(&buf, here.exporter.d.bar, &page, 1, 0);
 		if (rc == 0)
 			rc = vfiosafe_dmabuf_free(buf);
+		__atomic_fetch_add(&here.rounds, 1, __ATOMIC_SEQ_CST);
 	}
 	return (void *)(intptr_t)rc;
 }
@@ -150,6 +155,7 @@ static void *map_and_unmap(void *arg)
 				      &iova);
 		if (rc == 0)
 			rc = vfiosafe_p2p_unmap(map);
+		__atomic_fetch_add(&here.rounds, 1, __ATOMIC_SEQ_CST);
 	}
 	return (void *)(intptr_t)rc;
 }
@@ -163,10 +169,13 @@ static int close_during(struct device *d, void *(*work)(void *), pthread_t *stay
 
 	here.end = false;
 	here.result = 1;
+	here.rounds = 0;
 	pthread_create(stayer, NULL, stay, &d->view);
 	while (__atomic_load_n(&here.result, __ATOMIC_SEQ_CST) == 1)
 		sched_yield();
 	pthread_create(&worker, NULL, work, NULL);
+	while (__atomic_load_n(&here.rounds, __ATOMIC_SEQ_CST) < 3)
+		sched_yield();
 	rc = vfiosafe_device_close(d->dev, 200);
 	check(rc == -EBUSY && vfiosafe_device_state(d->dev) == VFIOSAFE_GONE,
 	      "a close during it, beside an open section (%d)", rc);
@@ -208,7 +217,8 @@ static void during_an_export(void)
 	if (!opens_mapped("during an export"))
 		return;
 	rc = close_during(&here.exporter.d, export_and_free, &stayer);
-	check(rc == -ENODEV, "the export is told ENODEV (%d)", rc);
+	check(rc == -ENODEV, "after %u exports the next one is told ENODEV (%d)",
+	      here.rounds - 1, rc);
 	n = dead_calls(&here.exporter.d, -ENODEV);
 	check(n == 5, "%d of 5 calls find the buffer dead (ENODEV)", n);
 	check(vfiosafe_p2p_state(here.map) == VFIOSAFE_P2P_DEAD &&
@@ -228,7 +238,8 @@ static void during_a_map(struct disk *disk, const char *part)
 	if (!opens(part))
 		return;
 	rc = close_during(&disk->d, map_and_unmap, &stayer);
-	check(rc == -ENODEV, "the map is told ENODEV (%d)", rc);
+	check(rc == -ENODEV, "after %u maps the next one is told ENODEV (%d)",
+	      here.rounds - 1, rc);
 	close_at_last(disk, stayer);
 	disk_close(other);
 }
