@@ -22,10 +22,8 @@ static bool would_reset(struct vfiosafe_device *dev, enum vsf_kind kind)
  */
 int vsf_window_refuse(struct vfiosafe_device *dev, enum vsf_kind kind)
 {
-	int rc;
-
-	if (!would_reset(dev, kind))
+	/* Who is asked to let go is told that, when the window begins. */
+	if (!would_reset(dev, kind) || vsf_events_refuse(dev) < 0)
 		return 0;
-	rc = vsf_events_refuse(dev);
-	return rc < 0 ? rc : vsf_plan_refuse_known(dev);
+	return vsf_plan_refuse_known(dev);
 }
