@@ -21,7 +21,9 @@ struct part {
 
 /* As VFIO_DEVICE_FEATURE takes it. */
 struct export_arg {
-	struct vfio_device_feature head;
+	struct {
+		uint32_t argsz, flags;
+	} head; /* vfio_device_feature; clang wants nothing behind its open end */
 	uint32_t bar;
 	uint32_t open_flags;
 	uint32_t flags;

@@ -8,7 +8,9 @@
 #define PEER 0x800000u /* where the controller has it */
 
 struct export_arg {
-	struct vfio_device_feature head;
+	struct {
+		uint32_t argsz, flags;
+	} head; /* vfio_device_feature; clang wants nothing behind its open end */
 	uint32_t bar, open_flags, flags, count;
 	uint64_t offset, len;
 };
