@@ -45,6 +45,7 @@ int vsim_peer_file(int fd, uint64_t start, struct vsim_dma *dma)
 		rc = check(buf, start, dma->len);
 	if (buf && rc == 0) {
 		buf->maps++;
+		buf->alive++;
 		dma->peer = buf;
 		dma->peer_at = start;
 		dma->peer_epoch = buf->epoch;
@@ -71,6 +72,7 @@ static int use_pages(struct vfiosafe_sim *sim, unsigned int bar, uint64_t offset
 				     .bar = bar,
 				     .base = -1,
 				     .maps = 1,
+				     .alive = 1,
 				     .pages = true,
 				     .len = dma->len,
 				     .count = 1 };
@@ -117,11 +119,12 @@ bool vsim_peer_mapped(uintptr_t from, uintptr_t to)
 	return sim;
 }
 
-void vsim_peer_put(struct vsim_dmabuf *buf)
+void vsim_peer_put(struct vsim_dmabuf *buf, uint64_t epoch)
 {
 	struct vsim_dmabuf **at = &vsim_peers.bufs;
 
 	pthread_mutex_lock(&vsim_peers.lock);
+	buf->alive -= epoch == buf->epoch;
 	if (--buf->maps == 0 && buf->base < 0) {
 		while (*at != buf)
 			at = &(*at)->next;

@@ -96,6 +96,15 @@ static inline uint64_t side_faults(const struct side *side)
 	return counts.dma_faults;
 }
 
+/* Maps by others that were there when the kernel took the memory away. */
+static inline uint64_t side_maps_left(const struct side *side)
+{
+	struct vfiosafe_sim_counts counts;
+
+	vfiosafe_sim_counts(side->sim, &counts);
+	return counts.maps_left;
+}
+
 /* The device complements 8 bytes at @iova: 0, what it says, or -errno of an access. */
 static inline int side_complement(struct side *side, uint64_t iova)
 {

@@ -13,6 +13,7 @@ static struct {
 	unsigned int fds; /* open, at first */
 	uint64_t faults;  /* of DMA, that are expected */
 	bool cut;	  /* the map is gone before the importer is told */
+	uint64_t cuts;
 } t;
 
 static int complement_twice(struct side *side, uint64_t iova)
@@ -68,6 +69,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	assert_int_equal(side_faults(&t.to), t.faults);
+	assert_int_equal(side_maps_left(&t.from) + side_maps_left(&t.to), t.cuts);
 	side_close(&t.to);
 	side_close(&t.from);
 	assert_int_equal(open_fds(), t.fds);
@@ -217,6 +219,7 @@ static void after_a_reset_of_somebody_else_recovery_brings_it_back(void **state)
 		assert_int_equal(sys->ioctl(sys->ctx, vfiosafe_sim_device_fd(t.from.sim),
 					    VFIO_DEVICE_RESET, NULL),
 				 0);
+		t.cuts++;
 		/* iommufd stops DMA, type1 has not heard of it. */
 		assert_int_equal(side_complement(&t.to, t.iova),
 				 cdev ? VFIOSAFE_SIM_DMA_FAILED : 0);

@@ -212,6 +212,7 @@ static void look_at(struct writer *writer)
 	vfiosafe_sim_counts(writer->side.sim, &counts);
 	assert_int_equal(writer->odd, 0);
 	assert_int_equal(counts.dma_faults, 0);
+	assert_int_equal(counts.maps_left, 0);
 	assert_int_equal(vfiosafe_p2p_state(writer->map), VFIOSAFE_P2P_MAPPED);
 	assert_true(vfiosafe_p2p_iova(writer->map) == writer->iova);
 	check_memory(&writer->other->side);
