@@ -6,14 +6,14 @@ static void the_feature_can_be_asked_for(void **state)
 {
 	struct export_arg arg = export_arg(0, 0, PAGE);
 
-	arg.head.flags |= VFIO_DEVICE_FEATURE_PROBE;
+	arg.feature |= VFIO_DEVICE_FEATURE_PROBE;
 	assert_int_equal(export_call(*state, &arg), 0);
-	arg.head.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET |
-			 VFIO_DEVICE_FEATURE_DMA_BUF;
+	arg.feature = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET |
+		      VFIO_DEVICE_FEATURE_DMA_BUF;
 	assert_int_equal(export_call(*state, &arg), -EINVAL);
-	arg.head.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_BUF;
+	arg.feature = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_BUF;
 	assert_int_equal(export_call(*state, &arg), -EINVAL);
-	arg.head.flags = VFIO_DEVICE_FEATURE_DMA_BUF;
+	arg.feature = VFIO_DEVICE_FEATURE_DMA_BUF;
 	assert_int_equal(export_call(*state, &arg), -EINVAL);
 }
 
@@ -42,7 +42,7 @@ static void what_the_kernel_refuses_is_refused(void **state)
 	arg.count = 0;
 	assert_int_equal(export_call(*state, &arg), -EINVAL);
 	arg = export_arg(0, 0, PAGE);
-	arg.head.argsz = sizeof(arg.head) + 8;
+	arg.argsz = sizeof(struct vfio_device_feature) + 8;
 	assert_int_equal(export_call(*state, &arg), -EINVAL);
 	vfiosafe_sim_fail(t.from.rig.sim, VFIOSAFE_SIM_CALL_EXPORT, EMFILE, 1);
 	assert_int_equal(export_of(*state, 0, 0, PAGE), -EMFILE);

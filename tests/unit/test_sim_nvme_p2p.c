@@ -8,9 +8,7 @@
 #define PEER 0x800000u /* where the controller has it */
 
 struct export_arg {
-	struct {
-		uint32_t argsz, flags;
-	} head; /* vfio_device_feature; clang wants nothing behind its open end */
+	uint32_t argsz, feature; /* struct vfio_device_feature */
 	uint32_t bar, open_flags, flags, count;
 	uint64_t offset, len;
 };
@@ -18,9 +16,8 @@ struct export_arg {
 static int export(const struct rig *rig)
 {
 	struct export_arg arg = {
-		.head = { .argsz = sizeof(arg),
-			  .flags =
-				  VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF },
+		.argsz = sizeof(arg),
+		.feature = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF,
 		.open_flags = O_RDWR | O_CLOEXEC,
 		.count = 1,
 		.offset = MEM,
