@@ -80,6 +80,8 @@ void vsim_peer_put(struct vsim_dmabuf *buf, uint64_t epoch);
 /* DMA; false: the IOMMU refuses */
 bool vsim_peer_copy(const struct vsim_map *map, uint64_t at, uint8_t *buf, size_t len,
 		    bool write);
+/* dma-buf's own ioctl, by any of these tables; -ENOSYS: not of ours */
+int vsim_peer_ioctl(struct vfiosafe_sim *sim, int fd, unsigned long request, void *arg);
 /*
  * A mapping of @fd, if it is a dma-buf of @sim: 1 and where it is in the BAR, which is
  * @fd's no more; 0: it is not; -errno.

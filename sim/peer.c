@@ -6,8 +6,10 @@
  * nothing of resets: DMA goes on to a device that does not answer.
  */
 #include <errno.h>
+#include <linux/dma-buf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "dmabuf.h"
 #include "internal.h"
 #include "memory.h"
@@ -186,6 +188,32 @@ bool vsim_peer_copy(const struct vsim_map *map, uint64_t at, uint8_t *buf, size_
 		copy(peer, map->peer_at + at, buf, len, write);
 	pthread_mutex_unlock(&vsim_peers.lock);
 	return alive;
+}
+
+static bool is_one(int fd)
+{
+	bool found;
+
+	if (__atomic_load_n(&vsim_peers.files, __ATOMIC_RELAXED) == 0)
+		return false;
+	pthread_mutex_lock(&vsim_peers.lock);
+	found = find(fd);
+	pthread_mutex_unlock(&vsim_peers.lock);
+	return found;
+}
+
+int vsim_peer_ioctl(struct vfiosafe_sim *sim, int fd, unsigned long request, void *arg)
+{
+	const struct dma_buf_sync *sync = arg;
+
+	if (request != DMA_BUF_IOCTL_SYNC || getpid() != sim->pid || !is_one(fd))
+		return -ENOSYS;
+	if (!sync)
+		return -EFAULT;
+	if (sync->flags & ~(uint64_t)DMA_BUF_SYNC_VALID_FLAGS_MASK ||
+	    !(sync->flags & DMA_BUF_SYNC_RW))
+		return -EINVAL;
+	return 0;
 }
 
 /* What a mapping of @buf is one of: -EINVAL as where no dma-buf can be mapped. */

@@ -2,6 +2,8 @@
 /* Exports of a simulated device: what is refused, what DMA meets, what ends them. */
 #include "sim_dmabuf_pair.h"
 
+#include <linux/dma-buf.h>
+
 static void the_feature_can_be_asked_for(void **state)
 {
 	struct export_arg arg = export_arg(0, 0, PAGE);
@@ -47,6 +49,20 @@ static void what_the_kernel_refuses_is_refused(void **state)
 	vfiosafe_sim_fail(t.from.rig.sim, VFIOSAFE_SIM_CALL_EXPORT, EMFILE, 1);
 	assert_int_equal(export_of(*state, 0, 0, PAGE), -EMFILE);
 	assert_int_equal(door_held(*state).dmabufs, 1);
+}
+
+/* By its own ioctl, which other files do not know. */
+static void an_export_is_known_as_a_dma_buf(void **state)
+{
+	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ };
+	int other = memfd_create("other", MFD_CLOEXEC);
+
+	assert_int_equal(door_ioctl(*state, t.fd, DMA_BUF_IOCTL_SYNC, &sync), 0);
+	sync.flags = 0;
+	assert_int_equal(door_ioctl(*state, t.fd, DMA_BUF_IOCTL_SYNC, &sync), -EINVAL);
+	assert_int_equal(door_ioctl(&t.to.rig, t.fd, DMA_BUF_IOCTL_SYNC, &sync), -EINVAL);
+	assert_int_equal(door_ioctl(*state, other, DMA_BUF_IOCTL_SYNC, &sync), -ENOTTY);
+	close(other);
 }
 
 /* Overlapping ones, and the MSI-X table, too: as the kernel. */
@@ -177,6 +193,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BY(setup, the_feature_can_be_asked_for),
 		BY(setup, what_the_kernel_refuses_is_refused),
+		BY(setup, an_export_is_known_as_a_dma_buf),
 		BY(setup, each_export_is_a_buffer_of_its_own),
 		BY(setup, dma_reaches_the_range_and_nothing_else),
 		BY(setup, a_device_may_import_from_itself),
