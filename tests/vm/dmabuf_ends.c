@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who goes first: exporters and importers closed in each order, buffers revoked, importers
- * that the library does not know. What a dead buffer answers.
+ * Who goes first: exporters and importers closed in each order, buffers revoked. What a
+ * dead buffer answers.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -271,87 +271,6 @@ static void revoked(void)
 	disk_close(&here.importer);
 }
 
-/* The program's own importer, as a driver elsewhere would be one. */
-static int before(struct vfiosafe_dmabuf *buf, void *ctx, int64_t deadline)
-{
-	unsigned int *calls = ctx;
-
-	(void)buf;
-	(void)deadline;
-	calls[0]++;
-	return vfiosafe_iommu_unmap(here.importer.d.dev, here.iova, PAGE);
-}
-
-static void after(struct vfiosafe_dmabuf *buf, void *ctx, int result)
-{
-	struct vfiosafe_iommu_opts opts = { .size = sizeof(opts), .fixed = true };
-	unsigned int *calls = ctx;
-
-	if (result == 0 &&
-	    vfiosafe_iommu_map_file(here.importer.d.dev, vfiosafe_dmabuf_fd(buf), 0, PAGE,
-				    &opts, &here.iova) == 0)
-		calls[1]++;
-	calls[2] += result == -ENODEV;
-}
-
-static bool reset_and_start(void)
-{
-	return vfiosafe_reset(here.exporter.d.dev, NULL) == 0 &&
-	       disk_start(&here.exporter) == 0;
-}
-
-static unsigned int faults_soon(void)
-{
-	int64_t deadline = vfiosafe_deadline_in_ms(SOON_MS);
-	unsigned int n = 0;
-
-	while (n == 0 && vfiosafe_deadline_in_ms(0) < deadline)
-		n = iommu_faults(here.log);
-	return n;
-}
-
-/* What the kernel leaves of a mapping after a reset, with nobody to bring it back. */
-static void nobody_s(int fd)
-{
-	unsigned int n;
-
-	check(import(fd) == 0 && arrives(3), "mapped by its fd, a page arrives");
-	check(iommu_faults(here.log) == 0 && reset_and_start() && !arrives(4),
-	      "control: after a reset nothing arrives");
-	n = faults_soon();
-	check(n > 0, "control: the IOMMU stops it, %u faults in the log", n);
-	check(vfiosafe_iommu_unmap(here.importer.d.dev, here.iova, PAGE) == 0 &&
-		      import(fd) == 0 && arrives(5),
-	      "unmapped and mapped anew, it works");
-}
-
-static void watched(void)
-{
-	static const struct vfiosafe_dmabuf_watch_ops ops = { .size = sizeof(ops),
-							      .before = before,
-							      .after = after };
-	unsigned int calls[3] = { 0 }, good = 0;
-	struct vfiosafe_dmabuf *buf;
-
-	if (here.door != VFIOSAFE_DOOR_CDEV) {
-		printf("skip ends/group: foreign importers: type1 maps no dma-buf\n");
-		return;
-	}
-	if (!opens("foreign importers"))
-		return;
-	buf = here.exporter.d.buf;
-	nobody_s(vfiosafe_dmabuf_fd(buf));
-	check(vfiosafe_dmabuf_watch(buf, &ops, calls) == 0, "the buffer is watched");
-	for (unsigned int i = 0; i < 10; i++)
-		good += reset_and_start() && arrives(i);
-	check(good == 10 && calls[0] == 10 && calls[1] == 10 && iommu_faults(here.log) == 0,
-	      "%u of 10 resets with a watch: %u times before, %u after, no IOMMU fault",
-	      good, calls[0], calls[1]);
-	disk_close(&here.exporter);
-	check(calls[0] == 11 && calls[2] == 1, "the close ends the watch with ENODEV");
-	disk_close(&here.importer);
-}
-
 int dmabuf_ends(char **addresses, enum vfiosafe_door door)
 {
 	unsigned int fds;
@@ -366,9 +285,8 @@ int dmabuf_ends(char **addresses, enum vfiosafe_door door)
 	during_a_map(&here.importer, "the importer, during a map");
 	during_a_map(&here.exporter, "the exporter, during a map");
 	revoked();
-	watched();
 	name("at last");
-	check(iommu_faults(here.log) == 0, "no IOMMU fault besides those of the control");
+	check(iommu_faults(here.log) == 0, "no IOMMU fault");
 	check(open_fds() == fds, "%u fds before, %u after", fds, open_fds());
 	return check_failures ? 1 : 0;
 }

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -73,6 +74,22 @@ static inline int kernel_log(void)
 	return fd;
 }
 
+/* Interrupts that are pending somewhere are served before this thread runs there. */
+static inline void visit_processors(void)
+{
+	cpu_set_t all, one;
+
+	sched_getaffinity(0, sizeof(all), &all);
+	for (int i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(i, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
+}
+
 /* How often the IOMMU stopped something since the last call. */
 static inline unsigned int iommu_faults(int log)
 {
@@ -80,6 +97,7 @@ static inline unsigned int iommu_faults(int log)
 	char line[1024];
 	ssize_t len;
 
+	visit_processors();
 	while ((len = read(log, line, sizeof(line) - 1)) > 0 || errno == EPIPE) {
 		line[len > 0 ? len : 0] = '\0';
 		n += strstr(line, "DMAR:") && strstr(line, "fault addr");
@@ -117,6 +135,7 @@ int dmabuf_kernel(char **addresses, enum vfiosafe_door door);
 int dmabuf_engines(char **addresses, enum vfiosafe_door door);
 int dmabuf_windows(char **addresses, enum vfiosafe_door door);
 int dmabuf_ends(char **addresses, enum vfiosafe_door door);
+int dmabuf_foreign(char **addresses, enum vfiosafe_door door);
 int dmabuf_import(char **addresses, enum vfiosafe_door door);
 
 #endif

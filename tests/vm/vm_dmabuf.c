@@ -8,6 +8,7 @@
  *      vm_dmabuf engines cdev|group EDU DISPLAY DISK DISK
  *      vm_dmabuf windows cdev|group ROUNDS DISK DISK
  *      vm_dmabuf ends cdev|group DISK DISK
+ *      vm_dmabuf foreign cdev|group DISK DISK
  *      vm_dmabuf import cdev|group ADDRESS
  */
 #include "dmabuf_rig.h"
@@ -19,7 +20,8 @@ static const struct {
 } parts[] = {
 	{ "models", 1, dmabuf_models },	  { "kernel", 2, dmabuf_kernel },
 	{ "engines", 4, dmabuf_engines }, { "windows", 3, dmabuf_windows },
-	{ "ends", 2, dmabuf_ends },	  { "import", 1, dmabuf_import },
+	{ "ends", 2, dmabuf_ends },	  { "foreign", 2, dmabuf_foreign },
+	{ "import", 1, dmabuf_import },
 };
 
 int main(int argc, char **argv)
