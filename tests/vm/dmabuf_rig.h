@@ -130,6 +130,7 @@ static inline const char *door_name(enum vfiosafe_door door)
 }
 
 /* Each part: 0 if all of its checks were good. */
+int dmabuf_absent(char **addresses, enum vfiosafe_door door);
 int dmabuf_models(char **addresses, enum vfiosafe_door door);
 int dmabuf_kernel(char **addresses, enum vfiosafe_door door);
 int dmabuf_engines(char **addresses, enum vfiosafe_door door);

@@ -3,6 +3,7 @@
  * BARs of a real kernel's devices as dma-bufs: exported, refused, written by the DMA
  * engines of other devices, taken away and brought back.
  *
+ *      vm_dmabuf absent cdev|group ADDRESS     77: the kernel has the feature
  *      vm_dmabuf models cdev|group ADDRESS...
  *      vm_dmabuf kernel cdev|group EDU ADDRESS...
  *      vm_dmabuf engines cdev|group EDU DISPLAY DISK DISK
@@ -18,10 +19,10 @@ static const struct {
 	int arguments; /* at least */
 	int (*run)(char **addresses, enum vfiosafe_door door);
 } parts[] = {
-	{ "models", 1, dmabuf_models },	  { "kernel", 2, dmabuf_kernel },
-	{ "engines", 4, dmabuf_engines }, { "windows", 3, dmabuf_windows },
-	{ "ends", 2, dmabuf_ends },	  { "foreign", 2, dmabuf_foreign },
-	{ "import", 1, dmabuf_import },
+	{ "absent", 1, dmabuf_absent },	  { "models", 1, dmabuf_models },
+	{ "kernel", 2, dmabuf_kernel },	  { "engines", 4, dmabuf_engines },
+	{ "windows", 3, dmabuf_windows }, { "ends", 2, dmabuf_ends },
+	{ "foreign", 2, dmabuf_foreign }, { "import", 1, dmabuf_import },
 };
 
 int main(int argc, char **argv)
