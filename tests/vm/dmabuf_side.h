@@ -24,8 +24,9 @@ struct side {
 	pthread_cond_t moved;
 	bool may, end; /* atomic */
 
+	unsigned long reads; /* that were seen in the other BAR; atomic */
+
 	/* Under the lock. */
-	unsigned long reads; /* that were seen in the other BAR */
 	unsigned long wrong; /* bytes */
 	unsigned long unseen; /* a window of the exporter was announced meanwhile */
 	unsigned long failed; /* the device says so */

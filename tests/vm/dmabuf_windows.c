@@ -5,6 +5,8 @@
  */
 #include "dmabuf_side.h"
 
+#define READS 10 /* to be seen after each window */
+
 static struct {
 	struct side a, b; /* a imports from b; then also b from a */
 	int log;
@@ -26,7 +28,7 @@ static bool is_away(void)
 
 static bool is_back(void)
 {
-	return stands(&two.a) && side_reads(&two.a, 2) &&
+	return stands(&two.a) && side_reads(&two.a, READS) &&
 	       vfiosafe_dmabuf_state(two.b.disk.d.buf, NULL) == VFIOSAFE_DMABUF_OK;
 }
 
@@ -146,7 +148,7 @@ static void both_ways(unsigned int rounds)
 		struct side *side = i % 2 ? &two.a : &two.b;
 
 		good += vfiosafe_reset(side->disk.d.dev, NULL) == 0 && is_back() &&
-			stands(&two.b) && side_reads(&two.b, 2);
+			stands(&two.b) && side_reads(&two.b, READS);
 	}
 	check(good == 2 * rounds,
 	      "two that import from each other: %u of %u resets, in turns", good,
