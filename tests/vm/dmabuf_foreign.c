@@ -4,6 +4,7 @@
  * and what a watch makes of it.
  */
 #include "dmabuf_disk.h"
+#include "uapi.h"
 
 static struct {
 	struct disk importer, exporter;
@@ -51,17 +52,32 @@ static unsigned int faults_soon(void)
 	return n;
 }
 
-static void nobody_s(int fd)
+/* Nothing arrives, and that is seen; and begun anew it works. */
+static void is_cut(int fd, const char *what)
 {
 	unsigned int n;
 
-	check(import(fd, false) == 0 && arrives(3), "mapped by its fd, a page arrives");
-	check(iommu_faults(here.log) == 0 && reset_and_start() && !arrives(4),
-	      "control: after a reset nothing arrives");
+	check(iommu_faults(here.log) == 0 && !arrives(4), "control: after %s nothing arrives",
+	      what);
 	n = faults_soon();
 	check(n > 0, "control: the IOMMU stops it, %u faults in the log", n);
 	check(let_go() == 0 && import(fd, true) == 0 && arrives(5),
 	      "unmapped and mapped anew, it works");
+}
+
+static void nobody_s(int fd)
+{
+	int rc;
+
+	check(import(fd, false) == 0 && arrives(3), "mapped by its fd, a page arrives");
+	check(reset_and_start(), "the exporter is reset");
+	is_cut(fd, "a reset");
+	check(set_reset_method(&here.exporter.d, "\n"), "it has no reset any more");
+	rc = ioctl(vfiosafe_device_fd(here.exporter.d.dev), VFIO_DEVICE_RESET) < 0 ? -errno
+										  : 0;
+	check(rc == -ENOTTY && set_reset_method(&here.exporter.d, "default\n"),
+	      "the kernel refuses one (%d)", rc);
+	is_cut(fd, "a reset that was refused");
 }
 
 static int before(struct vfiosafe_dmabuf *buf, void *ctx, int64_t deadline)
@@ -117,7 +133,7 @@ int dmabuf_foreign(char **addresses, enum vfiosafe_door door)
 	disk_close(&here.exporter);
 	check(here.before == 11 && here.gone == 1, "the close ends the watch with ENODEV");
 	disk_close(&here.importer);
-	check(iommu_faults(here.log) == 0, "no IOMMU fault besides that of the control");
+	check(iommu_faults(here.log) == 0, "no IOMMU fault besides those of the controls");
 	check(open_fds() == fds, "%u fds before, %u after", fds, open_fds());
 	return check_failures ? 1 : 0;
 }

@@ -54,6 +54,20 @@ static inline int export(struct device *d, uint64_t offset, uint64_t len)
 	return vfiosafe_dmabuf_export(&d->buf, d->bar, &range, 1, 0);
 }
 
+/* An empty line: none; "default": as at boot. */
+static inline bool set_reset_method(const struct device *d, const char *line)
+{
+	char path[128];
+	bool good;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset_method", d->address);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	good = write(fd, line, strlen(line)) == (ssize_t)strlen(line);
+	close(fd);
+	return good;
+}
+
 static inline unsigned int open_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");

@@ -110,26 +110,13 @@ static int from_low_power(void)
 	return vfiosafe_low_power_exit(two.b.disk.d.dev, NULL);
 }
 
-static bool set_reset_method(const char *word)
-{
-	char path[128];
-	int fd, rc;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset_method",
-		 two.b.disk.d.address);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	rc = (int)write(fd, word, strlen(word));
-	close(fd);
-	return rc == (int)strlen(word);
-}
-
 /* The kernel revokes the buffer before it finds that there is no way to reset. */
 static void a_reset_that_fails(void)
 {
-	check(set_reset_method("\n") && vfiosafe_reset(two.b.disk.d.dev, NULL) == -EIO &&
+	check(set_reset_method(&two.b.disk.d, "\n") && vfiosafe_reset(two.b.disk.d.dev, NULL) == -EIO &&
 		      is_away(),
 	      "a reset that fails (ENOTTY): FAULT, the map is away");
-	check(set_reset_method("default\n") &&
+	check(set_reset_method(&two.b.disk.d, "default\n") &&
 		      vfiosafe_recover(two.b.disk.d.dev, NULL) == 0 && is_back(),
 	      "the recovery from it brings the map back");
 	check(vfiosafe_mark_lost(two.b.disk.d.dev, "for the test") == 0 &&
