@@ -110,18 +110,30 @@ static int from_low_power(void)
 	return vfiosafe_low_power_exit(two.b.disk.d.dev, NULL);
 }
 
+static void empty_in_stop(struct side *side)
+{
+	check(set_reset_method(&side->other->disk.d, "\n"), "its last reset method goes");
+}
+
 /* The kernel revokes the buffer before it finds that there is no way to reset. */
 static void a_reset_that_fails(void)
 {
-	check(set_reset_method(&two.b.disk.d, "\n") && vfiosafe_reset(two.b.disk.d.dev, NULL) == -EIO &&
-		      is_away(),
-	      "a reset that fails (ENOTTY): FAULT, the map is away");
+	int rc;
+
+	two.a.in_stop = empty_in_stop;
+	rc = vfiosafe_reset(two.b.disk.d.dev, NULL);
+	check(rc == -EIO && is_away(),
+	      "a reset that fails (ENOTTY): FAULT, the map is away (%d)", rc);
 	check(set_reset_method(&two.b.disk.d, "default\n") &&
 		      vfiosafe_recover(two.b.disk.d.dev, NULL) == 0 && is_back(),
 	      "the recovery from it brings the map back");
 	check(vfiosafe_mark_lost(two.b.disk.d.dev, "for the test") == 0 &&
 		      vfiosafe_recover(two.b.disk.d.dev, NULL) == 0 && is_back(),
 	      "and so does one from being marked lost");
+	check(set_reset_method(&two.b.disk.d, "\n") &&
+		      vfiosafe_reset(two.b.disk.d.dev, NULL) == -EOPNOTSUPP && is_back() &&
+		      set_reset_method(&two.b.disk.d, "default\n"),
+	      "one that is known to fail takes nothing away");
 	no_harm("failed resets");
 }
 
