@@ -202,12 +202,6 @@ void peer_look(struct world *world)
 	must(world, vfiosafe_device_generation(peer->dev) == peer->generation,
 	     "the importer's generation moved by a window of the exporter");
 	vfiosafe_sim_counts(world->sim, &counts);
-	/* A link reset leaves COMMAND empty; whoever writes it back takes the decode off.
-	 */
-	if (world->suspect && counts.maps_left > world->maps_left) {
-		peer->cut = true;
-		world->maps_left = counts.maps_left;
-	}
 	must(world, counts.maps_left <= world->maps_left,
 	     "the memory was taken away with a map in place");
 	if (peer->map)
