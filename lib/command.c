@@ -41,6 +41,8 @@ void vsf_windows_let(struct vfiosafe_device *dev)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+#define DECODE_LOST "memory decode was turned off behind the library"
+
 static uint16_t changed(uint16_t command, uint16_t off, uint16_t on)
 {
 	return (uint16_t)((command & ~off) | on);
@@ -56,11 +58,19 @@ static void keep(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
 	pthread_mutex_unlock(&dev->lock);
 }
 
-static int write_command(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
+/*
+ * Memory decode that is off and should not be: a link reset, or somebody else. To write
+ * it back as it is would tell the kernel to take the BARs away, and hide what happened.
+ */
+static int write_command(struct vfiosafe_device *dev, uint16_t off, uint16_t on, bool *lost)
 {
 	uint16_t now;
 	int rc = vsf_config_read16(dev, VSF_PCI_COMMAND, &now);
 
+	if (rc == 0 && lost && (dev->command & ~now & VSF_PCI_COMMAND_MEMORY)) {
+		*lost = true;
+		return -EIO;
+	}
 	if (rc == 0)
 		rc = vsf_config_write16(dev, VSF_PCI_COMMAND, changed(now, off, on));
 	return rc < 0 ? vsf_fail(-rc, "COMMAND of %s could not be changed: %s", dev->address,
@@ -69,7 +79,8 @@ static int write_command(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
 }
 
 /* With windows kept out, or in a callback of the one that is open. */
-static int change_held(struct vfiosafe_device *dev, bool beside, uint16_t off, uint16_t on)
+static int change_held(struct vfiosafe_device *dev, bool beside, uint16_t off, uint16_t on,
+		       bool *lost)
 {
 	uint64_t word = vsf_device_word(dev);
 	/* Without a window of its own, that is a parked device. */
@@ -77,7 +88,7 @@ static int change_held(struct vfiosafe_device *dev, bool beside, uint16_t off, u
 	int rc = beside || parked ? 0 : vsf_state_error(word, vsf_gate_word(dev));
 
 	if (rc == 0 && !parked)
-		rc = write_command(dev, off, on);
+		rc = write_command(dev, off, on, beside ? NULL : lost);
 	if (rc == 0)
 		keep(dev, off, on);
 	return rc;
@@ -85,14 +96,18 @@ static int change_held(struct vfiosafe_device *dev, bool beside, uint16_t off, u
 
 int vsf_command_change(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
 {
-	bool beside = vsf_beside_callback(dev, vsf_device_word(dev));
+	bool beside = vsf_beside_callback(dev, vsf_device_word(dev)), lost = false;
 	int rc;
 
 	vsf_count_inside(dev, 1);
 	rc = vsf_windows_hold(dev, beside);
 	if (rc == 0) {
-		rc = change_held(dev, beside, off, on);
+		rc = change_held(dev, beside, off, on, &lost);
 		vsf_windows_let(dev);
+		if (lost) {
+			vsf_device_fault(dev, VFIOSAFE_CAUSE_DEAD, DECODE_LOST);
+			rc = vsf_fail(EIO, "%s: " DECODE_LOST, dev->address);
+		}
 	} else {
 		rc = vsf_state_error(vsf_device_word(dev), vsf_gate_word(dev));
 		if (rc == 0 || rc == -EAGAIN)

@@ -4,6 +4,7 @@
  * asked without a lock: pinning gigabytes takes seconds.
  */
 #include <errno.h>
+#include <linux/dma-buf.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <vfiosafe/dma.h>
@@ -71,6 +72,14 @@ static int map_through_us(const struct vsf_iommu *iommu, struct vsf_dma_request 
 	return rc;
 }
 
+/* Only those know this request; it is refused for want of a direction. */
+static bool is_dmabuf(const struct vsf_iommu *iommu, int fd)
+{
+	struct dma_buf_sync sync = { 0 };
+
+	return vsf_sys(iommu->sys, ioctl, fd, DMA_BUF_IOCTL_SYNC, &sync) == -EINVAL;
+}
+
 static int ask_kernel(const struct vsf_iommu *iommu, struct vsf_dma_request *req,
 		      void **own)
 {
@@ -79,13 +88,13 @@ static int ask_kernel(const struct vsf_iommu *iommu, struct vsf_dma_request *req
 	if (req->vaddr)
 		return iommu->dma->map(iommu, req);
 	rc = iommu->dma->map_file ? iommu->dma->map_file(iommu, req) : -ENOTTY;
-	if (rc == -ENOTTY)
-		return map_through_us(iommu, req, own);
-	if (rc != -EOPNOTSUPP)
+	/* EOPNOTSUPP: a dma-buf that iommufd does not know. Perhaps it can be pinned. */
+	if (rc != -ENOTTY && rc != -EOPNOTSUPP)
 		return rc;
-	/* A dma-buf that iommufd does not know; its memory may be pinned all the same. */
 	rc = map_through_us(iommu, req, own);
-	return rc == -EFAULT || rc == -EINVAL ? -EOPNOTSUPP : rc;
+	if ((rc == -EFAULT || rc == -EINVAL) && is_dmabuf(iommu, req->fd))
+		return -EOPNOTSUPP;
+	return rc;
 }
 
 int vsf_dma_map(struct vfiosafe_device *dev, struct vsf_dma_request *req,

@@ -46,10 +46,10 @@ static int parse_chain(const uint8_t *buf, size_t len, size_t at,
 	size_t before = sizeof(struct vfio_iommu_type1_info) - 1;
 	int rc = 0;
 
-	/* The kernel chains forward: backward is a loop. */
+	/* The kernel chains forward: backward is a loop. Before Linux 6.6 not aligned. */
 	for (; at != 0 && rc == 0; at = cap.next) {
-		if (at <= before || at % sizeof(uint64_t))
-			return bad("the capability chain does not go forward, aligned");
+		if (at <= before)
+			return bad("the capability chain does not go forward");
 		if (at > len || len - at < sizeof(cap))
 			return bad("a capability lies outside of the answer");
 		memcpy(&cap, buf + at, sizeof(cap));

@@ -106,10 +106,10 @@ static int bad_file(const struct vsf_dma_request *req, int err)
 				req->fd);
 	case -EOPNOTSUPP:
 		return vsf_fail(EOPNOTSUPP,
-				"fd %d is a dma-buf that this kernel's iommufd does not map: it "
-				"takes those of one range of a BAR. For udmabuf map the memfd "
-				"that it was made of; a heap's can be mapped through the group "
-				"door (vfiosafe_device_opts.door)",
+				"fd %d is a dma-buf that this kernel does not map: iommufd "
+				"takes those of one range of a BAR, and the memory of others "
+				"cannot be pinned. For udmabuf map the memfd that it was made "
+				"of",
 				req->fd);
 	default:
 		return vsf_fail(EINVAL,

@@ -73,12 +73,14 @@ static int check_place(const struct vfiosafe_bar *bar, const struct vfiosafe_are
 static int check_bar(const struct vfiosafe_bar *bar)
 {
 	const struct vfiosafe_device *dev = bar->dev;
+	const struct vfiosafe_region *region = &dev->region[bar->index].info;
 
 	if (dev->probe.port_bars & 1u << bar->index)
 		return vsf_fail(EOPNOTSUPP,
 				"BAR %u of %s is I/O ports: only memory can be exported",
 				bar->index, dev->address);
-	if (dev->region[bar->index].info.area_count == 0)
+	/* The kernel lets such a page be mapped, where nobody else has a part of it. */
+	if (region->area_count == 0 || region->len < (uint64_t)sysconf(_SC_PAGESIZE))
 		return vsf_fail(EOPNOTSUPP,
 				"BAR %u of %s cannot be mapped (it is smaller than a page, or "
 				"shares one): nothing of it can be exported",

@@ -54,7 +54,10 @@ int vsf_fault_replace(struct vsf_fault_range *range, uintptr_t from, size_t len)
 {
 	if (map_over((void *)from, len, range->ones_fd) == MAP_FAILED)
 		return -errno;
-	/* As the BAR was: a forked child's close does not know what is there. */
+	/*
+	 * As the BAR was: a forked child's close does not know what is there. One forked
+	 * just before this keeps a chunk of ones, by which it reaches no device.
+	 */
 	(void)madvise((void *)from, len, MADV_DONTFORK);
 	return 0;
 }

@@ -75,7 +75,6 @@ static int give_up(struct vfiosafe_p2p *map, int rc)
 {
 	vsf_p2p_lock();
 	vsf_p2p_unlink_import(map);
-	vsf_p2p_unlink_export(map);
 	vsf_p2p_unlock();
 	vsf_p2p_end(map);
 	return rc;
@@ -98,6 +97,7 @@ static int map_held(struct vfiosafe_p2p **out, struct vfiosafe_device *importer,
 		return rc;
 	rc = link_map(map);
 	if (rc < 0) {
+		map->buf = NULL; /* on no list */
 		vsf_p2p_end(map);
 		return rc;
 	}
@@ -247,6 +247,7 @@ static void forget(struct vfiosafe_device *dev)
 
 void vsf_p2p_free_imports(struct vfiosafe_device *dev)
 {
+	static const struct vsf_thread closing; /* holds what nobody else does */
 	struct vfiosafe_p2p *map;
 	bool free_it;
 
@@ -264,7 +265,7 @@ void vsf_p2p_free_imports(struct vfiosafe_device *dev)
 		}
 		/* Else who holds it, for the exporter, frees it. */
 		if (free_it)
-			vsf_p2p_unlink_export(map);
+			map->holder = &closing;
 		vsf_p2p_unlock();
 		if (free_it)
 			vsf_p2p_end(map);

@@ -73,7 +73,10 @@ struct vfiosafe_device *vsf_p2p_stay(const struct vfiosafe_p2p *map);
 void vsf_p2p_set_mapped(struct vfiosafe_p2p *map, bool mapped);
 /* No longer the holder. Frees the map if its importer was closed meanwhile. */
 void vsf_p2p_let_go(struct vfiosafe_p2p *map);
-/* Unmaps if need be, gives the address back, frees. Nobody else knows it any more. */
+/*
+ * Unmaps if need be, gives the address back, frees. By the holder, with the map off the
+ * importer's list: the exporter's windows and its close find it until it is unmapped.
+ */
 void vsf_p2p_end(struct vfiosafe_p2p *map);
 
 /* -EBUSY with a text: the buffer has maps. */

@@ -120,8 +120,13 @@ struct vfiosafe_device *vsf_p2p_stay(const struct vfiosafe_p2p *map)
 
 void vsf_p2p_end(struct vfiosafe_p2p *map)
 {
+	bool gone = !map->mapped || vsf_p2p_door_unmap(map) == 0;
+
+	vsf_p2p_lock();
+	vsf_p2p_unlink_export(map);
+	vsf_p2p_unlock();
 	/* Where the kernel does not let go, the address stays taken. */
-	if (!map->mapped || vsf_p2p_door_unmap(map) == 0)
+	if (gone)
 		vsf_dma_settle(map->iommu, map->iova, NULL, false);
 	vsf_iommu_put(map->iommu);
 	free(map);
@@ -139,10 +144,9 @@ void vsf_p2p_let_go(struct vfiosafe_p2p *map)
 	bool orphan;
 
 	vsf_p2p_lock();
-	map->holder = NULL;
 	orphan = !map->dev;
-	if (orphan)
-		vsf_p2p_unlink_export(map);
+	if (!orphan)
+		map->holder = NULL;
 	vsf_p2p_unlock();
 	if (orphan)
 		vsf_p2p_end(map);

@@ -87,6 +87,9 @@ const char *vsf_plan_owner(const struct vfiosafe_plan_function *function, char *
  * asks no device, scans no /proc, allocates nothing.
  */
 
+/* Before anything is done: -EOPNOTSUPP if a reset is sure to fail, 0 if not, or unknown. */
+int vsf_plan_refuse_known(struct vfiosafe_device *dev);
+
 /* Fails with @err, EOPNOTSUPP or ETIMEDOUT, saying what blocks and the way out. */
 int vsf_plan_refuse(struct vfiosafe_device *dev, int err);
 

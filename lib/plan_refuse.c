@@ -27,6 +27,15 @@ const char *vsf_plan_hint(struct vfiosafe_device *dev, char *buf, size_t len)
 	return buf;
 }
 
+int vsf_plan_refuse_known(struct vfiosafe_device *dev)
+{
+	struct vsf_plan_block block = { 0 };
+
+	if (!find_block(dev, &block))
+		return 0;
+	return vsf_fail(EOPNOTSUPP, "%s; %s", block.pub.text, block.pub.remedy);
+}
+
 /* Refused as if all were well: it is somebody else's doing. */
 int vsf_plan_refuse(struct vfiosafe_device *dev, int err)
 {

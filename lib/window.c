@@ -121,7 +121,9 @@ int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 	vsf_count_inside(dev, 1);
 	vsf_fault_collect(dev);
 	vsf_events_collect(dev);
-	rc = lead_or_join(win);
+	rc = vsf_window_refuse(dev, wish.kind);
+	if (rc == 0)
+		rc = lead_or_join(win);
 	vsf_count_inside(dev, -1);
 	if (rc < 0 && rc != -EAGAIN) {
 		vsf_run_put(win->run);

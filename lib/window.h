@@ -141,6 +141,9 @@ int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 int vsf_windows_hold(struct vfiosafe_device *dev, bool beside);
 void vsf_windows_let(struct vfiosafe_device *dev);
 
+/* window_refuse.c: -EOPNOTSUPP for a reset that is known to fail for want of methods. */
+int vsf_window_refuse(struct vfiosafe_device *dev, enum vsf_kind kind);
+
 /* window_drive.c: what can be done now; true: over, with *@rc */
 bool vsf_window_step(struct vfiosafe_window *win, int *rc);
 

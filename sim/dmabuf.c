@@ -73,8 +73,10 @@ void vsim_dmabufs_reap(void)
 /* With the lock of the list. */
 static void take_from_all(struct vsim_dmabuf *buf)
 {
-	if (!buf->revoked)
+	if (!buf->revoked) {
 		buf->epoch++;
+		buf->alive = 0;
+	}
 	buf->revoked = true;
 }
 
@@ -82,8 +84,11 @@ void vsim_dmabufs_revoke(struct vfiosafe_sim *sim)
 {
 	pthread_mutex_lock(&vsim_peers.lock);
 	for (struct vsim_dmabuf *buf = vsim_peers.bufs; buf; buf = buf->next)
-		if (buf->sim == sim && !buf->pages)
-			take_from_all(buf);
+		if (buf->sim == sim) {
+			sim->counts.maps_left += buf->alive;
+			if (!buf->pages)
+				take_from_all(buf);
+		}
 	pthread_mutex_unlock(&vsim_peers.lock);
 }
 

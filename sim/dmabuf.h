@@ -38,8 +38,9 @@ struct vsim_dmabuf {
 	int base;    /* the same file, opened by us; -1: nobody has an fd */
 	dev_t dev;   /* of @base */
 	ino_t ino;
-	unsigned int maps; /* in address spaces */
-	bool pages;	   /* no dma-buf: pages that a type1 mapped, and nobody revokes */
+	unsigned int maps;  /* in address spaces */
+	unsigned int alive; /* of them, not revoked */
+	bool pages; /* no dma-buf: pages that a type1 mapped, and nobody revokes */
 	bool revoked;
 	uint64_t epoch; /* how often it was; maps of another one are dead */
 	uint64_t len;
@@ -75,10 +76,12 @@ int vsim_peer_file(int fd, uint64_t start, struct vsim_dma *dma);
 int vsim_peer_pages(struct vsim_dma *dma);
 /* is any of it a program's mapping of a BAR of ours? */
 bool vsim_peer_mapped(uintptr_t from, uintptr_t to);
-void vsim_peer_put(struct vsim_dmabuf *buf);
+void vsim_peer_put(struct vsim_dmabuf *buf, uint64_t epoch);
 /* DMA; false: the IOMMU refuses */
 bool vsim_peer_copy(const struct vsim_map *map, uint64_t at, uint8_t *buf, size_t len,
 		    bool write);
+/* dma-buf's own ioctl, by any of these tables; -ENOSYS: not of ours */
+int vsim_peer_ioctl(struct vfiosafe_sim *sim, int fd, unsigned long request, void *arg);
 /*
  * A mapping of @fd, if it is a dma-buf of @sim: 1 and where it is in the BAR, which is
  * @fd's no more; 0: it is not; -errno.

@@ -35,7 +35,7 @@ struct vsim_ioas *vsim_ioas_by_id(const struct vfiosafe_sim *sim,
 static void free_map(struct vsim_map *map)
 {
 	if (map->peer)
-		vsim_peer_put(map->peer);
+		vsim_peer_put(map->peer, map->peer_epoch);
 	else if (map->file)
 		munmap(map->addr, (size_t)(map->last - map->iova + 1));
 	free(map);

@@ -179,7 +179,7 @@ static int map_file(struct vfiosafe_sim *sim, struct vsim_file *file,
 	if (rc == 0)
 		arg->iova = dma.iova;
 	else if (dma.peer)
-		vsim_peer_put(dma.peer);
+		vsim_peer_put(dma.peer, dma.peer_epoch);
 	else
 		munmap(dma.addr, arg->length);
 	return rc;

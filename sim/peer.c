@@ -6,8 +6,10 @@
  * nothing of resets: DMA goes on to a device that does not answer.
  */
 #include <errno.h>
+#include <linux/dma-buf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "dmabuf.h"
 #include "internal.h"
 #include "memory.h"
@@ -45,6 +47,7 @@ int vsim_peer_file(int fd, uint64_t start, struct vsim_dma *dma)
 		rc = check(buf, start, dma->len);
 	if (buf && rc == 0) {
 		buf->maps++;
+		buf->alive++;
 		dma->peer = buf;
 		dma->peer_at = start;
 		dma->peer_epoch = buf->epoch;
@@ -71,6 +74,7 @@ static int use_pages(struct vfiosafe_sim *sim, unsigned int bar, uint64_t offset
 				     .bar = bar,
 				     .base = -1,
 				     .maps = 1,
+				     .alive = 1,
 				     .pages = true,
 				     .len = dma->len,
 				     .count = 1 };
@@ -117,11 +121,12 @@ bool vsim_peer_mapped(uintptr_t from, uintptr_t to)
 	return sim;
 }
 
-void vsim_peer_put(struct vsim_dmabuf *buf)
+void vsim_peer_put(struct vsim_dmabuf *buf, uint64_t epoch)
 {
 	struct vsim_dmabuf **at = &vsim_peers.bufs;
 
 	pthread_mutex_lock(&vsim_peers.lock);
+	buf->alive -= epoch == buf->epoch;
 	if (--buf->maps == 0 && buf->base < 0) {
 		while (*at != buf)
 			at = &(*at)->next;
@@ -183,6 +188,32 @@ bool vsim_peer_copy(const struct vsim_map *map, uint64_t at, uint8_t *buf, size_
 		copy(peer, map->peer_at + at, buf, len, write);
 	pthread_mutex_unlock(&vsim_peers.lock);
 	return alive;
+}
+
+static bool is_one(int fd)
+{
+	bool found;
+
+	if (__atomic_load_n(&vsim_peers.files, __ATOMIC_RELAXED) == 0)
+		return false;
+	pthread_mutex_lock(&vsim_peers.lock);
+	found = find(fd);
+	pthread_mutex_unlock(&vsim_peers.lock);
+	return found;
+}
+
+int vsim_peer_ioctl(struct vfiosafe_sim *sim, int fd, unsigned long request, void *arg)
+{
+	const struct dma_buf_sync *sync = arg;
+
+	if (request != DMA_BUF_IOCTL_SYNC || getpid() != sim->pid || !is_one(fd))
+		return -ENOSYS;
+	if (!sync)
+		return -EFAULT;
+	if (sync->flags & ~(uint64_t)DMA_BUF_SYNC_VALID_FLAGS_MASK ||
+	    !(sync->flags & DMA_BUF_SYNC_RW))
+		return -EINVAL;
+	return 0;
 }
 
 /* What a mapping of @buf is one of: -EINVAL as where no dma-buf can be mapped. */

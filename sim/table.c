@@ -82,6 +82,7 @@ static int table_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 {
 	struct vfiosafe_sim *sim = ctx;
 	struct vsim_file *file = vsim_file_of(sim, fd);
+	int rc;
 
 	switch (kind_of(file)) {
 	case VSIM_FILE_DEVICE:
@@ -93,6 +94,9 @@ static int table_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 	case VSIM_FILE_GROUP:
 		return vsim_group_ioctl(sim, file, request, arg);
 	default:
+		rc = vsim_peer_ioctl(sim, fd, request, arg);
+		if (rc != -ENOSYS)
+			return rc;
 		return sim->host->ioctl(sim->host->ctx, fd, request, arg);
 	}
 }

@@ -112,7 +112,7 @@ static int map(struct vfiosafe_sim *sim, struct vsim_file *file,
 		rc = vsim_ioas_map(sim, file->ioas, &dma);
 	pthread_mutex_unlock(&sim->lock);
 	if (rc < 0 && dma.peer)
-		vsim_peer_put(dma.peer);
+		vsim_peer_put(dma.peer, dma.peer_epoch);
 	return rc;
 }
 

@@ -96,7 +96,7 @@ vfiosafe_iommu_map(struct vfiosafe_device *dev, void *vaddr, uint64_t len,
  * as long as the mapping for the device lasts, and maps that.
  *
  * A dma-buf of memory (udmabuf, a heap's) is mapped in that second way, where the kernel
- * can (docs/dmabuf.md says which does). A dma-buf of another process's BAR is taken by
+ * can: Linux 7.3 does so through neither door. A dma-buf of another process's BAR is taken by
  * the cdev door if it is of one range; each reset of its device ends such a mapping, for
  * good: vfiosafe_p2p_map() (p2p.h) is for those of this process, and brings them back.
  *

@@ -200,6 +200,8 @@ struct vfiosafe_sim_counts {
 	uint64_t dma_blocked;	   /* tried while bus mastering was off */
 	uint64_t commands;	   /* sim:nvme: completed */
 	uint64_t lost_commands;	   /* sim:nvme: rung for, and lost in a reset */
+	/* maps of its BARs, in address spaces, that were there when VFIO took them away */
+	uint64_t maps_left;
 };
 
 /* What programs have of a device: vfiosafe_sim_held(). */

@@ -72,8 +72,9 @@ struct vfiosafe_reset_opts {
  *   -ECANCELED   the quiesce callback or a client vetoed, or a preparation failed (the
  *                text says which)
  *   Refused, nothing was touched:
- *   -EOPNOTSUPP  the device has no reset method (the text says what else there is,
- *                see also vfiosafe_reset_plan()); -ENODEV gone;
+ *   -EOPNOTSUPP  the device has no reset method, or sysfs reset_method was emptied
+ *                (the text says what else there is, see also vfiosafe_reset_plan());
+ *                a device in FAULT stays there; -ENODEV gone;
  *   -EDEADLK     inside a section or a callback of this device; -EINVAL
  *   -EBUSY       a release request is pending (event.h): the kernel would refuse
  *                resets for good; close the device. Seen while the reset was being

@@ -250,6 +250,7 @@ static void a_mapping_that_may_not_be_replaced_forbids_force(void **state)
 	assert_int_equal(vfiosafe_bar_unmap(adopted, 20), -EBUSY);
 	leave(&s);
 	assert_int_equal(s.end, 0);
+	soon.timeout_ms = 10000;
 	assert_int_equal(vfiosafe_reset(rig.dev, &soon), 0);
 	rig_assert_live(&rig);
 	assert_int_equal(vfiosafe_bar_unmap(adopted, 1000), 0);
@@ -295,7 +296,7 @@ static void force_over_a_fault_recovers_too(void **state)
 	straggle(&s, &rig);
 	rig_away(&rig, DECODE_OFF);
 	until(vfiosafe_device_state(rig.dev) == VFIOSAFE_FAULT);
-	start_reset(&r, &rig, 500);
+	start_reset(&r, &rig, 2000);
 	until(rig_counts(&rig).resets == 1);
 	leave(&s);
 	pthread_join(r.thread, NULL);

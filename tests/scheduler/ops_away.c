@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <linux/pci_regs.h>
 
-#include "world.h"
+#include "peer.h"
 
 static struct vfiosafe_reset_opts short_opts(struct world *world)
 {
@@ -99,6 +99,7 @@ static void take_decode(struct worker *w)
 
 	if (!one_in(world, 4) || vfiosafe_device_state(world->dev) != VFIOSAFE_LIVE)
 		return;
+	peer_cut(world);
 	must(world,
 	     world->under->pwrite(world->under->ctx, vfiosafe_sim_device_fd(world->sim),
 				  &off, 2, at) == 2,

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "world.h"
+#include "peer.h"
 
 void violation(const struct world *world, const char *fmt, ...)
 {
@@ -98,4 +98,5 @@ void oracle_step(struct world *world)
 		     "LIVE in generation %llu, but reinit succeeded in %llu (C5)",
 		     (unsigned long long)world->generation,
 		     (unsigned long long)world->programmed);
+	peer_look(world);
 }

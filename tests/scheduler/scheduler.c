@@ -14,8 +14,9 @@
 
 #include "world.h"
 
-static const struct op *const rooms[] = { access_ops, window_ops, away_ops, watch_ops };
-static const unsigned int room_weight[] = { 56, 24, 8, 12 };
+static const struct op *const rooms[] = { access_ops, window_ops, away_ops, watch_ops,
+					 p2p_ops };
+static const unsigned int room_weight[] = { 50, 22, 8, 10, 10 };
 
 static const struct op *pick_op(struct world *world)
 {
@@ -108,11 +109,13 @@ int main(int argc, char **argv)
 	for (; world.steps < steps; world.steps++)
 		one_step(&world);
 	printf("no violation; %llu windows, %llu timed out, %llu parked, %llu faults, "
-	       "%llu losses noticed by a probe, %llu events, %llu devices\n",
+	       "%llu losses noticed by a probe, %llu events, %llu devices, %llu P2P maps, "
+	       "%llu transfers through them\n",
 	       (unsigned long long)world.windows, (unsigned long long)world.timeouts,
 	       (unsigned long long)world.parks, (unsigned long long)world.faults,
 	       (unsigned long long)world.noticed, (unsigned long long)world.events,
-	       (unsigned long long)world.devices);
+	       (unsigned long long)world.devices, (unsigned long long)world.maps,
+	       (unsigned long long)world.transfers);
 	world_close(&world);
 	return 0;
 }

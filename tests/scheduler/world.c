@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "world.h"
+#include "peer.h"
 
 /* splitmix64: a few lines, the same everywhere. */
 uint64_t pick(struct world *world, uint64_t n)
@@ -63,14 +63,19 @@ static int futex_wait(void *ctx, const uint32_t *word, uint32_t value, int64_t d
 	return -ETIMEDOUT;
 }
 
+void world_clock(struct vfiosafe_sys *sys)
+{
+	sys->now_ns = now_ns;
+	sys->sleep_ns = sleep_ns;
+	sys->futex_wait = futex_wait;
+}
+
 static void make_sys(struct world *world)
 {
 	the_world = world;
 	world->under = vfiosafe_sim_sys(world->sim);
 	world->sys = *world->under;
-	world->sys.now_ns = now_ns;
-	world->sys.sleep_ns = sleep_ns;
-	world->sys.futex_wait = futex_wait;
+	world_clock(&world->sys);
 }
 
 /* What may happen in any callback. */
@@ -209,6 +214,7 @@ void world_reopen(struct world *world)
 {
 	for (int i = 0; i < WORKERS; i++)
 		world->worker[i].has_view = false;
+	peer_lost(world);
 	vfiosafe_sim_close(world->sim);
 	open_simulation(world);
 	open_device(world);
@@ -216,7 +222,10 @@ void world_reopen(struct world *world)
 
 void world_open(struct world *world, uint64_t seed)
 {
+	static struct peer peer;
+
 	memset(world, 0, sizeof(*world));
+	world->peer = &peer;
 	world->seed = world->random = seed;
 	world->now = INT64_C(1000000000000);
 	open_simulation(world);
@@ -225,11 +234,13 @@ void world_open(struct world *world, uint64_t seed)
 		baton_start(&world->worker[i].baton);
 	}
 	open_device(world);
+	peer_open(world);
 }
 
 void world_close(struct world *world)
 {
 	for (int i = 0; i < WORKERS; i++)
 		baton_stop(&world->worker[i].baton);
+	peer_close(world);
 	vfiosafe_sim_close(world->sim);
 }

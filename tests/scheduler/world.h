@@ -59,6 +59,7 @@ struct world {
 	struct vfiosafe_bar *bar;
 	struct vfiosafe_bar *second; /* comes and goes */
 	struct worker worker[WORKERS];
+	struct peer *peer; /* another device */
 
 	/* The driver. */
 	struct vfiosafe_view driver_view;
@@ -80,8 +81,9 @@ struct world {
 	bool forced;	     /* this step may go over open sections */
 	uint64_t faulted_in, suspect_in; /* the generations of these two */
 	bool closing;	     /* GONE, not freed yet */
-	uint64_t windows, faults, timeouts, parks, noticed, events,
-		devices; /* for the report */
+	uint64_t maps_left;  /* taken away behind us with maps in place: that often */
+	uint64_t windows, faults, timeouts, parks, noticed, events, devices, maps,
+		transfers; /* for the report */
 };
 
 /* What a worker may do next; picked by weight. */
@@ -90,7 +92,7 @@ struct op {
 	unsigned int weight;
 	void (*run)(struct worker *w);
 };
-extern const struct op access_ops[], window_ops[], away_ops[], watch_ops[];
+extern const struct op access_ops[], window_ops[], away_ops[], watch_ops[], p2p_ops[];
 
 /* world.c */
 uint64_t pick(struct world *world, uint64_t n); /* 0 to n - 1 */
@@ -99,6 +101,8 @@ void world_open(struct world *world, uint64_t seed);
 void world_close(struct world *world);
 /* A device that was closed is opened anew. */
 void world_reopen(struct world *world);
+/* In a table: our time. */
+void world_clock(struct vfiosafe_sys *sys);
 unsigned int open_sections(const struct world *world);
 uint32_t tag(uint64_t generation);
 

@@ -215,7 +215,8 @@ static void loops_go_on_through_windows_and_see_nothing_wrong(void **state)
 		assert_int_equal(app.lcore[i].unexpected, 0);
 		assert_int_equal(app.lcore[i].wrong, 0);
 		assert_true(app.lcore[i].raw > 0 && app.lcore[i].guarded > 0);
-		assert_true(app.lcore[i].refused > 0);
+		/* Whatever the load: all but the first of its turns within each commit. */
+		assert_true(app.lcore[i].refused >= (uint64_t)app.resets * (IN_COMMIT - 1));
 	}
 	assert_int_equal(app.blocked, 0);
 	assert_int_equal(app.resets, WINDOWS - WINDOWS / GIVEN_UP);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* File descriptors of the fake kernel, and the calls that take one. */
 #include <errno.h>
+#include <linux/dma-buf.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -120,6 +121,17 @@ static int fake_dup(void *ctx, int fd)
 	return fake_leave(fake, rc);
 }
 
+static int dispatch(struct fake *fake, struct fake_file *file, unsigned long request,
+		    void *arg)
+{
+	if (file->kind == FAKE_CDEV || file->kind == FAKE_DEVICE)
+		return fake_device_ioctl(fake, file, request, arg);
+	/* Its flags say nothing. */
+	if (file->kind == FAKE_DMABUF && request == DMA_BUF_IOCTL_SYNC)
+		return -EINVAL;
+	return fake_door_ioctl(fake, file, request, arg);
+}
+
 static int fake_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 {
 	struct fake *fake = ctx;
@@ -134,9 +146,7 @@ static int fake_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 		fake_dmabuf_unrevoke(fake, file->fn);
 	}
 	if (rc == 0)
-		rc = file->kind == FAKE_CDEV || file->kind == FAKE_DEVICE
-			     ? fake_device_ioctl(fake, file, request, arg)
-			     : fake_door_ioctl(fake, file, request, arg);
+		rc = dispatch(fake, file, request, arg);
 	return fake_leave(fake, rc);
 }
 

@@ -16,21 +16,10 @@
 #include <vfiosafe/sys.h>
 
 #include "fake_calls.h"
+#include "fake_function.h"
+#include "fake_iommu.h"
 
 #define FAKE_PAGE 4096u
-#define FAKE_BARS 6
-#define FAKE_AREAS 20
-#define FAKE_BAR_MAX (UINT64_C(4) << 20) /* room of each BAR in the memfd */
-#define FAKE_REGION(index) ((uint64_t)(index) << 40)
-#define FAKE_CONFIG FAKE_REGION(7)
-#define FAKE_IRQS 5 /* INTx, MSI, MSI-X, ERR, REQ */
-#define FAKE_CAP_PM 0x40
-#define FAKE_CAP_MSIX 0x50
-#define FAKE_CAP_EXP 0x60
-#define FAKE_CAP_AF 0xa0
-#define FAKE_PMCSR (FAKE_CAP_PM + 4)
-#define FAKE_DEVCTL (FAKE_CAP_EXP + 8) /* with an FLR bit that works, as AF's */
-#define FAKE_AF_CTRL (FAKE_CAP_AF + 4)
 
 #define FAKE_ANY UINT64_MAX
 
@@ -41,71 +30,6 @@ struct fake_rule {
 	unsigned int skip;
 	unsigned int times;
 	int err;
-};
-
-struct fake_bar {
-	uint64_t len;
-	bool io_port;		 /* no mmap, and no memory decode needed */
-	bool no_mmap;		 /* smaller than a page, say */
-	bool msix_mappable;	 /* the kernel says so */
-	unsigned int area_count; /* sparse-mmap areas; 0 = no such capability */
-	struct {
-		uint64_t offset, len;
-	} area[FAKE_AREAS];
-};
-
-struct fake_file;
-
-#define FAKE_VECTORS 16
-#define FAKE_VECTOR_KINDS 3 /* INTx, MSI, MSI-X */
-
-struct fake_vectors {
-	/* Behaviour that tests choose. */
-	unsigned int count[FAKE_VECTOR_KINDS];
-	unsigned int available; /* of MSI and MSI-X can be had; 0 = all */
-	bool grows;		/* MSI-X: more can be added */
-	bool no_line;		/* INTx is not connected */
-	bool lost;    /* enabled in the kernel, not in the device, as after AER */
-	bool pending; /* INTx: the device asserts it */
-
-	int kind; /* enabled, or -1 */
-	unsigned int allocated;
-	int fd[FAKE_VECTORS]; /* the kernel's own, or -1 */
-	bool masked;	      /* INTx */
-};
-
-struct fake_function {
-	char address[16];
-	unsigned int group;
-	unsigned int node; /* N of vfioN */
-	bool not_pci;
-	bool no_reset;
-	bool is_vf;
-	unsigned int bus_reset; /* a hot reset takes all of the same; 0: there is none */
-	bool pm_stuck;	      /* PMCSR does not leave its state */
-	bool no_low_power;    /* the kernel has no such feature */
-	bool low_power;	      /* entered */
-	int wakeup_fd;	      /* given then, or 0 */
-	unsigned int naps;    /* ways to D0 that lost the state: PMCSR without bit 3 */
-	bool decode_stuck;    /* a reset turns memory decode off, for good */
-	int64_t silent_ns;    /* config reads as all-ones after a reset for so long */
-	int64_t silent_until; /* ... which is until then */
-	bool resets_command;  /* a reset leaves COMMAND 0, as after AER-fatal */
-	uint8_t config[256];
-	struct fake_bar bar[FAKE_BARS];
-	int memfd;
-	uint8_t *memory; /* the memfd, for the test's eyes */
-
-	const struct fake_file *owner; /* the open device, or NULL */
-	uint32_t pt_id;		       /* attached to, cdev door; 0 = nothing */
-	unsigned int resets;
-
-	unsigned int irqs[FAKE_IRQS]; /* how many of each kind it has */
-	int irq_fd[FAKE_IRQS];	      /* of ERR and REQ, as armed; -1 */
-	bool knows_no_events;	      /* an old kernel: no such kinds */
-	struct fake_vectors irq;
-	bool no_dmabuf;		      /* this one exports no BARs */
-	bool dmabufs_die;	      /* what a reset revokes does not come back */
 };
 
 enum fake_kind {
@@ -128,24 +52,6 @@ struct fake_node {
 	unsigned int number; /* group, or index of the function */
 	uint64_t rdev;	     /* of a cdev */
 	int refuse;	     /* errno of open, 0 = none */
-};
-
-#define FAKE_BUFS 40
-#define FAKE_BUF_RANGES 64
-
-struct fake_iova {
-	uint64_t start, last;
-};
-
-struct fake_dmabuf {
-	bool used;
-	struct fake_function *fn; /* NULL: of a heap */
-	int memfd;		  /* of that */
-	uint32_t open_flags;
-	uint32_t index, count;
-	uint64_t len;
-	struct fake_iova range[FAKE_BUF_RANGES]; /* here: offset, length */
-	bool revoked, dead;
 };
 
 struct fake_file {
@@ -174,37 +80,6 @@ struct fake_map {
 	struct fake_file *file; /* NULL: anonymous */
 	uint64_t offset;	/* in the file */
 	bool dontfork;
-};
-
-#define FAKE_DMAS 64
-#define FAKE_IOVAS 40
-
-/* What a device can reach, and as what. */
-struct fake_dma {
-	const struct fake_file *file; /* container or iommufd; NULL: a free entry */
-	uint64_t iova, len;
-	uintptr_t vaddr;
-	int fd; /* or -1 */
-	uint64_t offset;
-	uint32_t prot; /* 1: the device writes, 2: it reads */
-
-	/* Of a BAR: */
-	struct fake_function *fn;
-	uint64_t bar_at;       /* offset in its device fd */
-	struct fake_file *buf; /* by a dma-buf, that is held; else by its address */
-	bool hole;	       /* was revoked */
-};
-
-struct fake_iommu {
-	/* Behaviour that tests choose. */
-	struct fake_iova range[FAKE_IOVAS];
-	unsigned int count;
-	uint64_t align;
-	int entries;	  /* that there may be */
-	bool no_caps;	  /* type1 does not say ranges */
-	bool no_map_file; /* iommufd takes addresses only */
-
-	struct fake_dma dma[FAKE_DMAS];
 };
 
 #define FAKE_NODES 192
@@ -269,38 +144,12 @@ struct fake_function *fake_add(struct fake *fake, const char *address, unsigned 
 struct fake_group *fake_group_of(struct fake *fake, unsigned int id);
 /* As something else would hand it over: open, bound, attached. */
 int fake_device_fd(struct fake *fake, struct fake_function *fn);
-static inline uint8_t *fake_bar(struct fake_function *fn, unsigned int index)
-{
-	return fn->memory + index * FAKE_BAR_MAX;
-}
-uint16_t fake_command(const struct fake_function *fn);
-void fake_set_command(struct fake_function *fn, uint16_t command);
-void fake_set_power_state(struct fake_function *fn, unsigned int state);
-/* At the start PMCSR says No_Soft_Reset: the way back to D0 keeps the state. */
-void fake_lose_in_d3hot(struct fake_function *fn);
-void fake_config_start(struct fake_function *fn);
-
-/* The kernel reports on ERR (3) or REQ (4); false if nobody armed that. */
-bool fake_signal(const struct fake_function *fn, unsigned int irq);
-
 /* Failures. */
 void fake_fail(struct fake *fake, enum fake_call call, uint64_t key, int err,
 	       unsigned int times);
 void fake_fail_later(struct fake *fake, enum fake_call call, uint64_t key, int err,
 		     unsigned int skip, unsigned int times);
 const char *fake_call_name(enum fake_call call);
-
-/* fake_iommu.c: the mapping that @iova lies in, or NULL, and how many there are. */
-struct fake_dma *fake_dma_at(struct fake *fake, uint64_t iova);
-unsigned int fake_dmas(struct fake *fake);
-/* For threads: is there something at @iova of the device's address space, now? */
-bool fake_dma_works(struct fake *fake, const struct fake_function *fn, uint64_t iova);
-
-/* fake_vectors.c: the device interrupts; did an eventfd hear of it? */
-bool fake_interrupt(struct fake *fake, struct fake_function *fn, uint32_t vector);
-
-/* fake_dmabuf.c: a dma-buf that is no BAR's */
-int fake_heap_fd(struct fake *fake, uint64_t len);
 
 /* fake_share.c: a real fd becomes the library's to close, or is the test's again */
 int fake_adopt(struct fake *fake, int fd);

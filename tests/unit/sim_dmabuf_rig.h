@@ -21,7 +21,7 @@ struct part {
 
 /* As VFIO_DEVICE_FEATURE takes it. */
 struct export_arg {
-	struct vfio_device_feature head;
+	uint32_t argsz, feature; /* struct vfio_device_feature */
 	uint32_t bar;
 	uint32_t open_flags;
 	uint32_t flags;
@@ -32,9 +32,8 @@ struct export_arg {
 static inline struct export_arg export_arg(uint32_t bar, uint64_t offset, uint64_t len)
 {
 	return (struct export_arg){
-		.head = { .argsz = sizeof(struct export_arg),
-			  .flags =
-				  VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF },
+		.argsz = sizeof(struct export_arg),
+		.feature = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF,
 		.bar = bar,
 		.open_flags = O_RDWR | O_CLOEXEC,
 		.count = 1,

@@ -191,6 +191,29 @@ static void the_container_says_its_ranges_and_its_smallest_page(void **state)
 	assert_int_equal(space.range[1].last, 0x2ffff);
 }
 
+/* Linux 6.1: how many mappings are left takes 12 bytes, and the ranges are behind that. */
+static void capabilities_of_older_kernels_are_not_aligned(void **state)
+{
+	struct answer good = good_answer();
+	const struct vfio_iommu_type1_info_dma_avail avail = {
+		.header = { .id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL,
+			    .version = 1,
+			    .next = sizeof(good.info) + sizeof(avail) },
+		.avail = 65535,
+	};
+	uint8_t raw[sizeof(good) + sizeof(avail)];
+
+	(void)state;
+	assert_int_equal(sizeof(avail), 12);
+	memcpy(raw, &good.info, sizeof(good.info));
+	memcpy(raw + sizeof(good.info), &avail, sizeof(avail));
+	memcpy(raw + sizeof(good.info) + sizeof(avail), &good.cap,
+	       sizeof(good) - sizeof(good.info));
+	assert_ok(vsf_iova_parse_group(raw, sizeof(raw), &space));
+	assert_int_equal(space.count, 2);
+	assert_int_equal(space.range[1].last, 0x2ffff);
+}
+
 static void answers_that_make_no_sense_are_refused(void **state)
 {
 	struct answer answer = good_answer();
@@ -203,7 +226,7 @@ static void answers_that_make_no_sense_are_refused(void **state)
 	answer = good_answer();
 	answer.cap.header.next = sizeof(answer.info);
 	assert_refused(parse(&answer, sizeof(answer)), EBADMSG, "go forward");
-	answer.cap.header.next = sizeof(answer.info) + 12;
+	answer.cap.header.next = sizeof(answer.info) - 8;
 	assert_refused(parse(&answer, sizeof(answer)), EBADMSG, "go forward");
 	answer.cap.header.next = 4096;
 	assert_refused(parse(&answer, sizeof(answer)), EBADMSG, "outside");
@@ -228,6 +251,7 @@ int main(void)
 		TEST(mappings_at_both_ends_of_all_addresses_are_no_overflow),
 		TEST(ranges_that_do_not_ascend_make_no_sense),
 		TEST(the_container_says_its_ranges_and_its_smallest_page),
+		TEST(capabilities_of_older_kernels_are_not_aligned),
 		TEST(answers_that_make_no_sense_are_refused),
 	};
 

@@ -72,6 +72,26 @@ static void bars_that_are_no_memory_are_refused(void **state)
 		       "BAR 4", "I/O ports");
 }
 
+/* A kernel that lets its page be mapped does not export it either. */
+static void a_bar_smaller_than_a_page_is_refused(void **state)
+{
+	const struct vfiosafe_area whole = { 0, 0x100 }, page = { 0, PAGE };
+	struct vfiosafe_region region;
+	struct vfiosafe_bar *small;
+
+	(void)state;
+	bench_close();
+	bench.fn->bar[4] = (struct fake_bar){ .len = 0x100 };
+	bench_open();
+	assert_ok(vfiosafe_region_info(bench.dev, 4, &region));
+	assert_int_equal(region.area_count, 1);
+	small = bench_map(4, 0, 0, VFIOSAFE_BAR_NO_MMAP);
+	assert_refused(vfiosafe_dmabuf_export(&buf, small, &whole, 1, 0), EOPNOTSUPP,
+		       "BAR 4", "smaller than a page");
+	assert_refused(vfiosafe_dmabuf_export(&buf, small, &page, 1, 0), EOPNOTSUPP,
+		       "BAR 4", "smaller than a page");
+}
+
 static void what_cannot_be_mapped_cannot_be_exported(void **state)
 {
 	(void)state;
@@ -169,6 +189,7 @@ int main(void)
 		TEST(shapes_are_refused),
 		TEST(the_most_ranges_are_taken),
 		TEST(bars_that_are_no_memory_are_refused),
+		TEST(a_bar_smaller_than_a_page_is_refused),
 		TEST(what_cannot_be_mapped_cannot_be_exported),
 		TEST(the_msix_table_has_to_be_asked_for),
 		TEST(refusals_of_the_kernel_are_put_into_words),

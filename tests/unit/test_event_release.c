@@ -60,6 +60,16 @@ static void resets_are_refused_and_touch_nothing(void **state)
 	assert_refused(vfiosafe_reset(bench.dev, NULL), EBUSY, REASON);
 }
 
+/* Whose methods were emptied, too: there is more to do than to fill them. */
+static void it_goes_before_a_want_of_methods(void **state)
+{
+	(void)state;
+	fake_put(&bench.k, FAKE_TEXT, "",
+		 "/sys/bus/pci/devices/" ADDRESS "/reset_method");
+	report(REQ_IRQ, 1);
+	assert_refused(vfiosafe_reset(bench.dev, NULL), EBUSY, REASON);
+}
+
 static void recovery_is_refused_and_the_device_stays_in_fault(void **state)
 {
 	(void)state;
@@ -207,6 +217,7 @@ int main(void)
 		TEST(a_request_is_an_event_and_accesses_go_on),
 		TEST(a_request_that_is_repeated_is_counted),
 		TEST(resets_are_refused_and_touch_nothing),
+		TEST(it_goes_before_a_want_of_methods),
 		TEST(recovery_is_refused_and_the_device_stays_in_fault),
 		TEST(a_wait_that_would_recover_is_refused),
 		TEST(a_wait_that_would_sleep_is_refused),

@@ -188,6 +188,49 @@ static void an_exporter_goes_during_p2p_stop_or_p2p_start(void **state)
 	*state = &bench;
 }
 
+/* The map is found until it is gone: nothing tells type1 that the BAR is another's. */
+static void an_exporter_goes_while_its_importer_is_closed(void **state)
+{
+	bool cdev = bench.opts.door == VFIOSAFE_DOOR_CDEV;
+
+	(void)state;
+	hook(cdev ? IOMMU_IOAS_UNMAP : VFIO_IOMMU_UNMAP_DMA, close_exporter_soon);
+	close_importer();
+	assert_int_equal(close_rc, -EBUSY);
+	assert_int_equal(fake_dmas(&bench.k), 0);
+	/* iommufd's is cut by the kernel when it gets its device back. */
+	assert_int_equal(bench.k.cut, cdev);
+	close_exporter();
+}
+
+static int reset_exporter_soon(void)
+{
+	const struct vfiosafe_reset_opts opts = { .size = sizeof(opts), .timeout_ms = 20 };
+
+	return vfiosafe_reset(bench.dev, &opts);
+}
+
+static void reset_in_a_call(struct fake *fake, enum fake_call call, uint64_t key)
+{
+	if (call != FAKE_IOCTL || key != closing_at)
+		return;
+	fake->hook = NULL;
+	assert_int_equal(on_another_thread(reset_exporter_soon), -ETIMEDOUT);
+}
+
+static void no_window_begins_over_a_map_whose_importer_is_closed(void **state)
+{
+	bool cdev = bench.opts.door == VFIOSAFE_DOOR_CDEV;
+
+	(void)state;
+	hook(cdev ? IOMMU_IOAS_UNMAP : VFIO_IOMMU_UNMAP_DMA, NULL);
+	bench.k.hook = reset_in_a_call;
+	close_importer();
+	assert_int_equal(bench.k.cut, 0);
+	assert_int_equal(bench.fn->resets, 0);
+	assert_ok(vfiosafe_reset(bench.dev, NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +241,8 @@ int main(void)
 		P2P_BOTH(an_importer_goes_during_a_map),
 		P2P_BOTH(an_importer_goes_during_p2p_stop),
 		P2P_BOTH(an_exporter_goes_during_p2p_stop_or_p2p_start),
+		P2P_BOTH(an_exporter_goes_while_its_importer_is_closed),
+		P2P_BOTH(no_window_begins_over_a_map_whose_importer_is_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

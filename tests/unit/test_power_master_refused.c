@@ -34,6 +34,18 @@ static void in_fault_and_in_a_section_it_is_refused(void **state)
 	assert_log("lost");
 }
 
+/* By a link reset, say: writing COMMAND back as it is would make the kernel believe it. */
+static void decode_that_was_lost_behind_us_is_fault(void **state)
+{
+	(void)state;
+	fake_set_command(bench.fn, 0);
+	assert_refused(set(true), EIO, ADDRESS, "memory decode");
+	assert_log("lost");
+	assert_state(FAULT);
+	assert_int_equal(vfiosafe_device_cause(bench.dev), VFIOSAFE_CAUSE_DEAD);
+	assert_int_equal(fake_command(bench.fn), 0);
+}
+
 static int close_soon(void)
 {
 	return vfiosafe_device_close(bench.dev, 1);
@@ -157,6 +169,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(in_a_window_it_is_refused),
 		TEST(in_fault_and_in_a_section_it_is_refused),
+		TEST(decode_that_was_lost_behind_us_is_fault),
 		TEST(a_device_that_is_gone_is_left_alone),
 		TEST(a_parked_device_that_is_gone_is_left_alone),
 		TEST(a_kernel_that_refuses_is_named),

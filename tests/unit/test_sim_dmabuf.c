@@ -2,18 +2,20 @@
 /* Exports of a simulated device: what is refused, what DMA meets, what ends them. */
 #include "sim_dmabuf_pair.h"
 
+#include <linux/dma-buf.h>
+
 static void the_feature_can_be_asked_for(void **state)
 {
 	struct export_arg arg = export_arg(0, 0, PAGE);
 
-	arg.head.flags |= VFIO_DEVICE_FEATURE_PROBE;
+	arg.feature |= VFIO_DEVICE_FEATURE_PROBE;
 	assert_int_equal(export_call(*state, &arg), 0);
-	arg.head.flags = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET |
-			 VFIO_DEVICE_FEATURE_DMA_BUF;
+	arg.feature = VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET |
+		      VFIO_DEVICE_FEATURE_DMA_BUF;
 	assert_int_equal(export_call(*state, &arg), -EINVAL);
-	arg.head.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_BUF;
+	arg.feature = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_BUF;
 	assert_int_equal(export_call(*state, &arg), -EINVAL);
-	arg.head.flags = VFIO_DEVICE_FEATURE_DMA_BUF;
+	arg.feature = VFIO_DEVICE_FEATURE_DMA_BUF;
 	assert_int_equal(export_call(*state, &arg), -EINVAL);
 }
 
@@ -42,11 +44,25 @@ static void what_the_kernel_refuses_is_refused(void **state)
 	arg.count = 0;
 	assert_int_equal(export_call(*state, &arg), -EINVAL);
 	arg = export_arg(0, 0, PAGE);
-	arg.head.argsz = sizeof(arg.head) + 8;
+	arg.argsz = sizeof(struct vfio_device_feature) + 8;
 	assert_int_equal(export_call(*state, &arg), -EINVAL);
 	vfiosafe_sim_fail(t.from.rig.sim, VFIOSAFE_SIM_CALL_EXPORT, EMFILE, 1);
 	assert_int_equal(export_of(*state, 0, 0, PAGE), -EMFILE);
 	assert_int_equal(door_held(*state).dmabufs, 1);
+}
+
+/* By its own ioctl, which other files do not know. */
+static void an_export_is_known_as_a_dma_buf(void **state)
+{
+	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_START | DMA_BUF_SYNC_READ };
+	int other = memfd_create("other", MFD_CLOEXEC);
+
+	assert_int_equal(door_ioctl(*state, t.fd, DMA_BUF_IOCTL_SYNC, &sync), 0);
+	sync.flags = 0;
+	assert_int_equal(door_ioctl(*state, t.fd, DMA_BUF_IOCTL_SYNC, &sync), -EINVAL);
+	assert_int_equal(door_ioctl(&t.to.rig, t.fd, DMA_BUF_IOCTL_SYNC, &sync), -EINVAL);
+	assert_int_equal(door_ioctl(*state, other, DMA_BUF_IOCTL_SYNC, &sync), -ENOTTY);
+	close(other);
 }
 
 /* Overlapping ones, and the MSI-X table, too: as the kernel. */
@@ -177,6 +193,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BY(setup, the_feature_can_be_asked_for),
 		BY(setup, what_the_kernel_refuses_is_refused),
+		BY(setup, an_export_is_known_as_a_dma_buf),
 		BY(setup, each_export_is_a_buffer_of_its_own),
 		BY(setup, dma_reaches_the_range_and_nothing_else),
 		BY(setup, a_device_may_import_from_itself),

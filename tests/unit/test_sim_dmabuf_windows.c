@@ -111,14 +111,34 @@ static void an_export_while_the_decode_is_off_is_revoked(void **state)
 	assert_int_equal(unmap_at(&t.to, IOVA, LEN), 0);
 }
 
+static void low_power_with(const struct rig *rig, int32_t event)
+{
+	struct {
+		uint32_t argsz, feature;
+		int32_t event;
+		uint32_t reserved;
+	} arg = { .argsz = sizeof(arg),
+		  .feature = VFIO_DEVICE_FEATURE_SET |
+			     VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP,
+		  .event = event };
+
+	assert_int_equal(rig_ioctl(rig, VFIO_DEVICE_FEATURE, &arg), 0);
+}
+
 /* LOW_POWER_EXIT gives it free, not the wake-up that ends low power. */
 static void a_wakeup_leaves_it_revoked(void **state)
 {
 	struct rig *rig = *state;
+	int event = new_eventfd();
+	uint64_t count = 0;
 
 	assert_int_equal(map_all(), 0);
-	low_power(rig, VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+	low_power_with(rig, event);
 	vfiosafe_sim_wakeup(rig->sim);
+	/* Awake, and the BAR is back. */
+	assert_int_equal(read(event, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(*reg32(rig->bar, VFIOSAFE_SIM_REG_ID), VFIOSAFE_SIM_ID);
+	close(event);
 	assert_int_equal(unmap_at(&t.to, IOVA, LEN), 0);
 	assert_int_equal(map_all(), -ENODEV);
 	low_power(rig, VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);

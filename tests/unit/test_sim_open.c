@@ -116,12 +116,34 @@ static void contention_at_open_is_waited_out(void **state)
 	close_dev(dev);
 }
 
+static void set_without_methods(uint64_t without)
+{
+	assert_int_equal(
+		vfiosafe_sim_set(sim, VFIOSAFE_SIM_SET_NO_RESET_METHOD, without), 0);
+}
+
+/* Refused, and nothing was lost; else the device would be in FAULT. */
+static void a_reset_without_methods_is_refused_beforehand(void **state)
+{
+	struct vfiosafe_device *dev = open_by(VFIOSAFE_DOOR_CDEV);
+
+	(void)state;
+	set_without_methods(1);
+	assert_int_equal(vfiosafe_reset(dev, NULL), -EOPNOTSUPP);
+	assert_non_null(strstr(vfiosafe_error_text(), "was emptied"));
+	assert_int_equal(vfiosafe_device_state(dev), VFIOSAFE_LIVE);
+	set_without_methods(0);
+	work(dev);
+	close_dev(dev);
+}
+
 static const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	TEST(by_its_node),
 	TEST(by_its_group),
 	TEST(again_and_again_by_either_door),
 	TEST(contention_at_open_is_waited_out),
+	TEST(a_reset_without_methods_is_refused_beforehand),
 };
 
 int main(void)

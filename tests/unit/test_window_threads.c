@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Windows of several threads: joined, queued, waited for, passed into. */
+#include "device.h"
 #include "uapi.h"
 #include "unit_driver.h"
 #include "unit_thread.h"
@@ -14,6 +15,22 @@ static int wait_for_it(void)
 	return vfiosafe_wait(bench.dev, VFIOSAFE_FOREVER);
 }
 
+static bool waited; /* atomic */
+
+/* What the SIGBUS handler does, in a thread that then waits. */
+static int wait_after_a_fault(void)
+{
+	uint64_t gate = vsf_gate_word(bench.dev);
+	int rc;
+
+	__atomic_store_n(&bench.dev->words->gate,
+			 vsf_word(vsf_word_generation(gate), VFIOSAFE_FAULT),
+			 __ATOMIC_SEQ_CST);
+	rc = wait_for_it();
+	__atomic_store_n(&waited, true, __ATOMIC_RELEASE);
+	return rc;
+}
+
 static int unmap_it(void)
 {
 	return vfiosafe_bar_unmap(bench.bar, 10000);
@@ -24,7 +41,7 @@ static int close_it(void)
 	return vfiosafe_device_close(bench.dev, 10000);
 }
 
-/* In the reset: starts @beside, and goes on when that thread sleeps. */
+/* In the reset: starts @beside, and goes on when that thread sleeps, or waits no more. */
 static struct runner beside;
 static int (*beside_fn)(void);
 
@@ -37,13 +54,15 @@ static void start_beside(struct fake *fake, enum fake_call call, uint64_t key)
 	before = times_called(FAKE_FUTEX_WAIT);
 	run_beside(&beside, beside_fn);
 	beside_fn = NULL;
-	until(times_called(FAKE_FUTEX_WAIT) > before);
+	until(times_called(FAKE_FUTEX_WAIT) > before ||
+	      __atomic_load_n(&waited, __ATOMIC_ACQUIRE));
 	(void)fake;
 }
 
 static void in_the_reset(int (*fn)(void))
 {
 	bench.k.real_clock = true;
+	waited = false;
 	beside_fn = fn;
 	bench.k.hook = start_beside;
 }
@@ -94,6 +113,17 @@ static void who_waits_is_woken_by_fault(void **state)
 	in_the_reset(wait_for_it);
 	assert_int_equal(vfiosafe_reset(bench.dev, NULL), -EIO);
 	assert_int_equal(run_ended(&beside), -EIO);
+}
+
+/* The window that is open maps the BAR again, and opens the gate. */
+static void who_waits_sleeps_through_a_fault_that_a_window_heals(void **state)
+{
+	(void)state;
+	in_the_reset(wait_after_a_fault);
+	assert_ok(vfiosafe_reset(bench.dev, NULL));
+	assert_ok(run_ended(&beside));
+	assert_state(LIVE);
+	assert_generation(2);
 }
 
 static void an_unmap_queues_behind_the_reset(void **state)
@@ -251,6 +281,7 @@ int main(void)
 		TEST(a_second_reset_of_a_window_called_off_is_called_off),
 		TEST(who_waits_is_woken_by_live),
 		TEST(who_waits_is_woken_by_fault),
+		TEST(who_waits_sleeps_through_a_fault_that_a_window_heals),
 		TEST(an_unmap_queues_behind_the_reset),
 		TEST(a_close_ends_the_reset_and_frees_the_device),
 		TEST(a_reset_queues_behind_an_unmap),

@@ -16,6 +16,7 @@ static struct {
 	void (*event)(void);
 	bool happened;
 	bool in_reset; /* it did in, or after, the reset by the kernel */
+	bool was_live; /* it did before the window was there */
 } point;
 
 static inline void point_at_call(struct fake *fake, enum fake_call call, uint64_t key)
@@ -28,6 +29,7 @@ static inline void point_at_call(struct fake *fake, enum fake_call call, uint64_
 	point.happened = true;
 	point.in_reset = bench.fn->resets > 0 ||
 			 (call == FAKE_IOCTL && key == VFIO_DEVICE_RESET);
+	point.was_live = !point.in_reset && vsf_device_state(bench.dev) == VFIOSAFE_LIVE;
 	fake->hook = NULL;
 	point.event();
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # One guest, from power on to its last line. Sourced by scripts/vm, which sets
 # boot_dir (private; receives the logs and the QMP socket), kernel, initrd,
-# timeout, processors (single, or empty) and the array extra_qemu_args, and defines
-# emit for the guest's lines.
+# timeout, processors (single, or empty) and the arrays suite_qemu_args and
+# extra_qemu_args, and defines emit for the guest's lines.
 # shellcheck shell=bash
 
 qemu=qemu-system-x86_64
@@ -54,7 +54,8 @@ start_qemu()
 		-serial "file:$boot_dir/console.log" -serial stdio \
 		-qmp "unix:$boot_dir/qmp,server=on,wait=off" \
 		-chardev "pipe,id=host,path=$boot_dir/monitor" \
-		-mon chardev=host,mode=control "${extra_qemu_args[@]}" \
+		-mon chardev=host,mode=control \
+		"${suite_qemu_args[@]}" "${extra_qemu_args[@]}" \
 		<>"$boot_dir/answers" 2>"$boot_dir/qemu.log")
 	qemu_pid=$!
 }

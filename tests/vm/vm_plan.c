@@ -47,11 +47,16 @@ static void methods_taken_away(const char *nvme)
 {
 	if (!open_device("nvme without methods", nvme))
 		return;
-	check(put(nvme, "reset_method", "\n"), "loses its methods");
+	check(register_keeps(true) && put(nvme, "reset_method", "\n"),
+	      "holds a value, and loses its methods");
 	ask(VFIOSAFE_METHOD_FUNCTION);
 	check(blocked_by(VFIOSAFE_BLOCK_NO_METHOD) && plan->function_reset &&
 		      plan->methods_known,
 	      "is said to have lost them");
+	check(vfiosafe_reset(dev, NULL) == -EOPNOTSUPP &&
+		      vfiosafe_device_state(dev) == VFIOSAFE_LIVE &&
+		      vfiosafe_device_generation(dev) == 1 && register_keeps(false),
+	      "is refused a reset beforehand, and goes on as it was");
 	check(ioctl(vfiosafe_device_fd(dev), VFIO_DEVICE_RESET) < 0 && errno == ENOTTY,
 	      "is not reset by the kernel either");
 	if (plan->blocks)
