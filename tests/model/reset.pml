@@ -113,6 +113,14 @@ chan answer = [1] of { byte, byte };			/* number, device's generation */
 
 /* ---------------------------------------------------------------- the owner */
 
+/* STATE carries the word of the moment in which it is sent. */
+#ifdef BUG_STALE_STATE
+byte told_word, told_gen;
+#else
+#define told_word word
+#define told_gen gen
+#endif
+
 inline tell_all()
 {
 	owes_state[M] = (joined[M] == JOINED);
@@ -223,9 +231,8 @@ active proctype leader()
 #endif
 	fi;
 	atomic { word = REINIT; gen = gen + 1 }
-#ifdef BUG_STATE_BEFORE_LIVE
-	/* Says what will be. */
-	atomic { totell = 1 }
+#ifdef BUG_LIVE_BEFORE_READY
+	atomic { word = LIVE; totell = 1 }
 #endif
 	/* poll_stragglers() */
 	if
@@ -311,14 +318,6 @@ inline good_bye(i)
 	skip
 #endif
 }
-
-/* STATE carries the word of the moment in which it is sent. */
-#ifdef BUG_STALE_STATE
-byte told_word, told_gen;
-#else
-#define told_word word
-#define told_gen gen
-#endif
 
 /* vsf_share_dispatch() */
 active proctype owner_agent()
@@ -413,7 +412,7 @@ proctype agent(byte i)
 #endif
 	{
 	if
-	:: atomic { owner -> to_owner[i] ! HELLO, 0 }
+	:: atomic { owner && nfull(to_owner[i]) -> to_owner[i] ! HELLO, 0 }
 	:: !owner -> goto end
 	fi;
 	if
@@ -464,9 +463,9 @@ quiesced:
 	:: atomic { else }
 	fi;
 	if
-	:: atomic { owner -> to_owner[i] ! READY, drains; drains = 0; goto endloop }
+	:: atomic { owner && nfull(to_owner[i]) -> to_owner[i] ! READY, drains; drains = 0; goto endloop }
 #ifdef VETO
-	:: atomic { owner && word == QUIESCE -> to_owner[i] ! REFUSES, drains; drains = 0; goto endloop }
+	:: atomic { owner && nfull(to_owner[i]) && word == QUIESCE -> to_owner[i] ! REFUSES, drains; drains = 0; goto endloop }
 #endif
 	:: atomic { !owner || hup_owner[i] || hup_client[i] -> drains = 0; goto endloop }
 	fi;
@@ -475,7 +474,7 @@ reopen:	/* STATE said LIVE, in generation g. */
 	if
 	/* Called off, for this client. */
 #ifdef BUG_COMPARES_WITH_PREPARE
-	:: atomic { mine[i] != g && last == g -> mine[i] = g; g = 0; goto open }
+	:: atomic { mine[i] != g && last == g -> g = 0; goto open }
 #endif
 	:: atomic { mine[i] == g || mine[i] == 0 -> mine[i] = g; g = 0; goto open }
 	:: atomic { mine[i] != g && mine[i] != 0 && !looks_live(g) -> g = 0; goto endloop }
@@ -513,8 +512,8 @@ leave:
 	barrier(slot[i]);
 	atomic { slot[i] != 2 -> mapped = 0 }
 	if
-	:: atomic { to_owner[i] ! BYE, 0 }
-	:: !owner
+	:: atomic { owner && nfull(to_owner[i]) -> to_owner[i] ! BYE, 0 }
+	:: !owner || hup_owner[i]
 	fi;
 	hup_client[i] = 1;
 #endif
@@ -567,7 +566,7 @@ access:
 #endif
 	fi;
 #ifdef BUG_NO_SECOND_LOOK
-	atomic { assert(value == view || value == BAD && !mapped); value = 0; in[M] = 0; slot[M] = 0 }
+	atomic { assert(value == view); value = 0; in[M] = 0; slot[M] = 0 }
 	goto endl;
 #endif
 	/* vfiosafe_end(): C1, if it says that all is well. */
