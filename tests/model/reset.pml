@@ -52,7 +52,8 @@ byte device = 1;
 /* The owner. */
 bit owner = 1;	  /* it lives */
 byte window = 0;  /* a window is open: 1 EXCLUSIVE, 2 any other */
-byte win = 0;	  /* its number */
+byte win = 0;	  /* its number, and of the last that is over */
+byte over = 0;
 bit forced = 0;   /* it goes on over somebody */
 bit clock = 0;	  /* its deadline may pass; else nobody is that late */
 bit lost = 0;	  /* lost_mark */
@@ -238,7 +239,7 @@ active proctype leader()
 	if
 #ifndef BUG_STRAGGLER_FORGOTTEN
 	:: atomic { oslot != 2 && !straggles(M) -> skip }
-	:: atomic { forced && clock && (oslot == 2 || straggles(M)) -> word = FAULT; goto over }
+	:: atomic { forced && clock && (oslot == 2 || straggles(M)) -> word = FAULT; goto done }
 #else
 	:: skip
 #endif
@@ -251,22 +252,22 @@ active proctype leader()
 		:: else -> word = LIVE; declared = gen
 		fi
 	}
-	goto over;
+	goto done;
 called_off:
 	atomic {
 		if
 		:: !lost && !from_fault -> word = LIVE
 		:: else -> word = FAULT
 		fi;
-		goto over
+		goto done
 	}
 unchanged:
 	/* Of EXCLUSIVE: only the owner's own sections are waited for. */
 	barrier(oslot);
 	atomic { oslot != 2 -> if :: word == QUIESCE && !lost -> word = LIVE
 				  :: else -> word = FAULT fi };
-over:	/* vsf_run_over() */
-	atomic { window = 0; forced = 0; force = 0; from_fault = 0; totell = 1;
+done:	/* vsf_run_over() */
+	atomic { over = (window == 2 -> win : over); window = 0; forced = 0; force = 0; from_fault = 0; totell = 1;
 #ifdef BUG_STALE_STATE
 		told_word = word; told_gen = gen
 #endif
@@ -298,7 +299,7 @@ over:	/* vsf_run_over() */
 	:: atomic { joined[i] == JOINED && owes_prepare[i] && nfull(to_client[i]) -> \
 		to_client[i] ! PREPARE, owes_prepare[i], 0, 0; owes_prepare[i] = 0 } \
 	:: atomic { joined[i] == JOINED && owes_state[i] && nfull(to_client[i]) -> \
-		to_client[i] ! STATE, 0, told_word, told_gen; owes_state[i] = 0 }
+		to_client[i] ! STATE, over, told_word, told_gen; owes_state[i] = 0 }
 
 /* HELLO: JOINED is marked before the word is read. */
 inline welcome(i)
@@ -439,12 +440,19 @@ endloop: do
 #else
 	:: atomic { drains && slot[i] != 2 -> goto quiesced }
 #endif
-	:: atomic { to_client[i] ? STATE, _, s, g ->
+	:: atomic { to_client[i] ? STATE, w, s, g ->
 #ifdef BUG_ANY_STATE_ENDS_DRAIN
 		drains = 0;
+#else
+		if :: w >= drains -> drains = 0 :: else fi;
+#endif
+		w = 0;
+#ifndef BUG_STALE_STATE
+		/* It says that there is something to see: where, says the page. */
+		s = word; g = gen;
 #endif
 		if
-		:: s == LIVE && gate[i] == QUIESCE -> s = 0; drains = 0; goto reopen
+		:: s == LIVE && gate[i] == QUIESCE && !drains -> s = 0; goto reopen
 		/* After a SIGBUS: it was cut off, and will hear of it. */
 		:: else -> s = 0; g = 0
 		fi }
@@ -470,7 +478,8 @@ quiesced:
 	:: atomic { !owner || hup_owner[i] || hup_client[i] -> drains = 0; goto endloop }
 	fi;
 
-reopen:	/* STATE said LIVE, in generation g. */
+reopen:	/* The word is LIVE, in generation g. */
+	slot[i] != 2;
 	if
 	/* Called off, for this client. */
 #ifdef BUG_COMPARES_WITH_PREPARE
@@ -483,13 +492,13 @@ reopen:	/* STATE said LIVE, in generation g. */
 #ifdef BUG_GATE_BEFORE_REINIT
 		gate[i] = LIVE;
 #endif
-		/* The reinit callback: a look, a store, and its result. */
+		/* The reinit callback, also if a window opens meanwhile: that waits for it. */
 		if
-		:: atomic { looks_live(g) }
+		:: atomic { still(g) }
 			atomic { if :: i == M && mapped -> store_by_map(g) :: else fi }
 			atomic { mine[i] = g; g = 0; goto open }
-		/* It failed because the next window has opened: another STATE will come. */
-		:: atomic { !looks_live(g) -> g = 0;
+		/* It failed because the device went away: another STATE will come. */
+		:: atomic { !still(g) -> g = 0;
 #ifdef BUG_REINIT_FAILS_FOR_GOOD
 			gate[i] = FAULT; goto endloop
 #else
@@ -680,7 +689,7 @@ inline kill(i)
 /* What only it knew is forgotten, so that there are fewer states. */
 inline kill_owner()
 {
-	owner = 0; oslot = 0; oin = 0; totell = 0; poison = 0; window = 0; win = 0;
+	owner = 0; oslot = 0; oin = 0; totell = 0; poison = 0; window = 0; win = 0; over = 0;
 	forced = 0; clock = 0; lost = 0; finished = 0;
 	vote[M] = 0; vote[C] = 0; owes_prepare[M] = 0; owes_prepare[C] = 0;
 	owes_state[M] = 0; owes_state[C] = 0;
