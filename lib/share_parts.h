@@ -139,6 +139,7 @@ struct vsf_share {
 	uint32_t cause;
 	uint32_t flags;
 	char veto[256]; /* who said no to it, and why; or empty */
+	bool force;	/* a reset that nobody may refuse */
 
 	uint64_t last_window; /* and how it ended */
 	int last_result;

@@ -43,6 +43,7 @@ void vsf_share_prepare(struct vsf_run *run)
 	share->cause = cause_of(run);
 	share->flags = run->from_fault ? VSF_PREPARE_RECOVER : 0;
 	share->veto[0] = '\0';
+	share->force = run->force;
 	for (struct vsf_client *client = share->clients; client; client = client->next) {
 		/* Of a device that is parked they have agreed to keep out. */
 		bool ask = !run->from_parked && (client->state == VSF_CLIENT_JOINED ||
@@ -59,17 +60,21 @@ void vsf_share_prepare(struct vsf_run *run)
 	vsf_clients_reap(share);
 }
 
-/* An access that the owner carries out for it is still under way. */
+/*
+ * An access that the owner carries out for it keeps the reset from the device, also when
+ * the client has ended since.
+ */
 static bool agrees(const struct vsf_client *client)
 {
-	return client->vote != VSF_VOTE_ASKED && client->calls_open == 0;
+	return client->calls_open == 0 &&
+	       (client->state == VSF_CLIENT_OVER || client->vote != VSF_VOTE_ASKED);
 }
 
 /* Who is in the way; NULL: nobody. */
 static const struct vsf_client *in_the_way(const struct vsf_share *share)
 {
 	for (const struct vsf_client *client = share->clients; client; client = client->next)
-		if (client->state != VSF_CLIENT_OVER && !agrees(client))
+		if (!agrees(client))
 			return client;
 	return NULL;
 }
@@ -85,7 +90,7 @@ static int count_votes(const struct vsf_share *share, const struct vsf_run *run)
 	/* Shared since it began: its clients have the window's word from the first. */
 	if (share->window != run->id)
 		return 0;
-	if (share->veto[0] && !run->forced)
+	if (share->veto[0])
 		return vsf_fail(ECANCELED, "%s", share->veto);
 	return in_the_way(share) ? -EAGAIN : 0;
 }
@@ -234,7 +239,8 @@ int vsf_share_vote(struct vsf_client *client, const struct vsf_msg *msg)
 	/* Of a window that is over: it was late. */
 	if (msg->window != share->window || client->vote != VSF_VOTE_ASKED)
 		return 0;
-	if (msg->type == VSF_MSG_VETO)
+	/* It has left the device all the same: by force its no does not count. */
+	if (msg->type == VSF_MSG_VETO && !share->force)
 		note_veto(client, msg);
 	else
 		client->vote = VSF_VOTE_READY;

@@ -17,8 +17,9 @@
  * process, waits for open sections, runs the quiesce callback, and agrees or refuses with
  * a reason. After the reset its reinit callback runs, and then it may access the device
  * again. A client that dies has agreed. One that does not answer by the deadline makes
- * the window end in -ETIMEDOUT, with its name in the text; by VFIOSAFE_POLICY_FORCE it
- * is passed over as its grant says.
+ * the window end in -ETIMEDOUT, with its name in the text. In a reset by
+ * VFIOSAFE_POLICY_FORCE none may refuse, and one that is late is passed over as its grant
+ * says.
  *
  * What a client can do, whatever it does:
  *
