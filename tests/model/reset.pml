@@ -249,7 +249,8 @@ active proctype leader()
 	if
 #ifndef BUG_STRAGGLER_FORGOTTEN
 	:: atomic { oslot != 2 && !straggles(M) && calls_over -> skip }
-	:: atomic { forced && clock && (oslot == 2 || straggles(M) || under_way) -> word = FAULT; goto done }
+	:: atomic { forced && clock && (oslot == 2 || straggles(M) || under_way) ->
+		word = FAULT; goto done }
 #else
 	:: skip
 #endif
@@ -277,7 +278,9 @@ unchanged:
 	atomic { oslot != 2 -> if :: word == QUIESCE && !lost -> word = LIVE
 				  :: else -> word = FAULT fi };
 done:	/* vsf_run_over() */
-	atomic { over = (window == 2 -> win : over); window = 0; forced = 0; force = 0; from_fault = 0; totell = 1;
+	atomic {
+		over = (window == 2 -> win : over); window = 0; totell = 1;
+		forced = 0; force = 0; from_fault = 0;
 #ifdef BUG_STALE_STATE
 		told_word = word; told_gen = gen
 #endif
@@ -526,9 +529,11 @@ quiesced:
 #endif
 	fi;
 	if
-	:: atomic { owner && nfull(to_owner[i]) -> to_owner[i] ! READY, drains; drains = 0; goto endloop }
+	:: atomic { owner && nfull(to_owner[i]) ->
+		to_owner[i] ! READY, drains; drains = 0; goto endloop }
 #ifdef VETO
-	:: atomic { owner && nfull(to_owner[i]) && word == QUIESCE -> to_owner[i] ! REFUSES, drains; drains = 0; goto endloop }
+	:: atomic { owner && nfull(to_owner[i]) && word == QUIESCE ->
+		to_owner[i] ! REFUSES, drains; drains = 0; goto endloop }
 #endif
 	:: atomic { !owner || hup_owner[i] || hup_client[i] -> drains = 0; goto endloop }
 	fi;
@@ -542,8 +547,10 @@ reopen:	/* The word is LIVE, in generation g. */
 #endif
 	:: atomic { mine[i] == g || mine[i] == 0 -> mine[i] = g; g = 0; goto open }
 	:: atomic { mine[i] != g && mine[i] != 0 && !looks_live(g) -> g = 0; goto endloop }
-	:: atomic { mine[i] != g && mine[i] != 0 && looks_live(g) && gate[i] != QUIESCE -> g = 0; goto endloop }
-	:: atomic { mine[i] != g && mine[i] != 0 && looks_live(g) && gate[i] == QUIESCE -> gate[i] = REINIT }
+	:: atomic { mine[i] != g && mine[i] != 0 && looks_live(g) && gate[i] != QUIESCE ->
+		g = 0; goto endloop }
+	:: atomic { mine[i] != g && mine[i] != 0 && looks_live(g) && gate[i] == QUIESCE ->
+		gate[i] = REINIT }
 #ifdef BUG_GATE_BEFORE_REINIT
 		gate[i] = LIVE;
 #endif
