@@ -71,6 +71,9 @@ int vsf_share_ask(struct vsf_client *client, const struct vsf_msg *msg)
 	else if (!vsf_client_in_turn(client))
 		done(asked, vsf_fail(EBUSY, "the grant allows the next reset in %lld ms",
 				     (long long)(wait / 1000000 + 1)));
+	/* Who reads this may be a call that waits for votes, and the dispatcher asleep. */
+	if (!asked->done)
+		vsf_share_wake(client->share, vsf_now(client->share->dev->sys));
 	return 0;
 }
 
@@ -104,10 +107,10 @@ static bool step(struct vsf_client *client, int *result)
 	return true;
 }
 
-bool vsf_share_drive(struct vsf_share *share)
+void vsf_share_drive(struct vsf_share *share)
 {
 	struct vsf_client *client;
-	bool soon = false;
+	bool over;
 	int result;
 
 	pthread_mutex_lock(&share->lock);
@@ -116,17 +119,14 @@ bool vsf_share_drive(struct vsf_share *share)
 			continue;
 		/* It is not freed meanwhile: see vsf_clients_reap(). */
 		pthread_mutex_unlock(&share->lock);
-		if (!step(client, &result)) {
-			soon = true;
-			pthread_mutex_lock(&share->lock);
-			continue;
-		}
+		over = step(client, &result);
 		pthread_mutex_lock(&share->lock);
-		done(&client->asked, result);
-		vsf_client_flush(client);
+		if (over) {
+			done(&client->asked, result);
+			vsf_client_flush(client);
+		}
 	}
 	pthread_mutex_unlock(&share->lock);
-	return soon;
 }
 
 /* The device is GONE, and nobody dispatches. */

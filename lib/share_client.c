@@ -167,6 +167,7 @@ void vsf_client_flush(struct vsf_client *client)
 	if (client->retry_ns > RETRY_MAX_NS)
 		client->retry_ns = RETRY_MAX_NS;
 	client->retry_at = now + client->retry_ns;
+	vsf_share_wake(client->share, client->retry_at);
 }
 
 /* A process that inherited the socket, or was sent it, does not speak for the client. */

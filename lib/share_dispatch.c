@@ -100,44 +100,67 @@ void vsf_clients_reap(struct vsf_share *share)
 	}
 }
 
-/* What no fd tells: sockets that were full. The time of the next such look. */
-static int64_t look(struct vsf_share *share)
+/* What no fd tells: sockets that were full. */
+static void look(struct vsf_share *share)
 {
-	int64_t next = VFIOSAFE_FOREVER;
 	int64_t now = vsf_now(share->dev->sys);
 
 	pthread_mutex_lock(&share->lock);
 	vsf_clients_read(share);
-	for (struct vsf_client *client = share->clients; client; client = client->next) {
+	for (struct vsf_client *client = share->clients; client; client = client->next)
 		if (client->retry_at && client->retry_at <= now)
 			vsf_client_flush(client);
-		if (client->retry_at && client->retry_at < next)
-			next = client->retry_at;
-	}
 	pthread_mutex_unlock(&share->lock);
 	vsf_clients_reap(share);
-	return next;
 }
 
 static void set_timer(struct vsf_share *share, int64_t at)
 {
-	/* One that has fired is readable until it is set again. */
-	if (at == VFIOSAFE_FOREVER && share->timer_at == at)
-		return;
 	share->timer_at = at;
 	(void)vsf_sys(share->dev->sys, timer_set, share->timer_fd, at);
 }
 
+void vsf_share_wake(struct vsf_share *share, int64_t at)
+{
+	if (at < share->timer_at)
+		set_timer(share, at);
+}
+
+/* When there is something to do again that no fd tells; with the lock. */
+static int64_t next_look(const struct vsf_share *share)
+{
+	int64_t next = VFIOSAFE_FOREVER;
+
+	for (const struct vsf_client *client = share->clients; client; client = client->next) {
+		if (client->retry_at && client->retry_at < next)
+			next = client->retry_at;
+		if (client->asked.kind && !client->asked.done) {
+			int64_t step = vsf_now(share->dev->sys) + STEP_NS;
+
+			next = step < next ? step : next;
+		}
+	}
+	return next;
+}
+
+/* One that has fired is readable until it is set again. */
+static void rearm(struct vsf_share *share)
+{
+	int64_t next;
+
+	pthread_mutex_lock(&share->lock);
+	next = next_look(share);
+	if (next != VFIOSAFE_FOREVER || share->timer_at != next)
+		set_timer(share, next);
+	pthread_mutex_unlock(&share->lock);
+}
+
 static void dispatch(struct vsf_share *share)
 {
-	int64_t next = look(share), step;
-
+	look(share);
 	vsf_share_calls(share);
-	if (vsf_share_drive(share)) {
-		step = vsf_now(share->dev->sys) + STEP_NS;
-		next = step < next ? step : next;
-	}
-	set_timer(share, next);
+	vsf_share_drive(share);
+	rearm(share);
 }
 
 /*

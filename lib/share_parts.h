@@ -117,7 +117,6 @@ struct vsf_share {
 	 * client do without: they read the main sockets themselves, under `lock`.
 	 */
 	pthread_mutex_t dispatch_lock;
-	int64_t timer_at;
 
 	/* One serve at a time; held over an mmap. */
 	pthread_mutex_t serve_lock;
@@ -132,6 +131,7 @@ struct vsf_share {
 	size_t by_fd_len;
 	unsigned int fds;
 	unsigned int closed; /* fds, so far */
+	int64_t timer_at;    /* the dispatcher's next look, if no fd wakes it before */
 
 	/* The window that is open, and that clients are kept out of. */
 	uint64_t window;	/* 0: none */
@@ -160,6 +160,8 @@ void vsf_share_del_fd(struct vsf_share *share, int epoll_fd, int fd);
 void vsf_clients_read(struct vsf_share *share);
 void vsf_clients_reap(struct vsf_share *share);
 void vsf_client_free(struct vsf_client *client);
+/* With the lock: the dispatcher is to look at @at. */
+void vsf_share_wake(struct vsf_share *share, int64_t at);
 
 /* share_client.c: one client's life; all with the lock. */
 void vsf_client_read(struct vsf_client *client);
@@ -199,8 +201,8 @@ void vsf_share_calls(struct vsf_share *share);
 /* share_ask.c: with the lock: -EPROTO with a text, or 0 */
 int vsf_share_ask(struct vsf_client *client, const struct vsf_msg *msg);
 int vsf_client_answer(struct vsf_client *client);
-/* One step of each reset that is asked for; true: come again soon. No lock. */
-bool vsf_share_drive(struct vsf_share *share);
+/* One step of each reset that is asked for. No lock. */
+void vsf_share_drive(struct vsf_share *share);
 /* Ends them all. */
 void vsf_share_drop(struct vsf_share *share);
 /* May it have a reset now? Then the next not before its interval. With the lock. */

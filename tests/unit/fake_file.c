@@ -44,11 +44,14 @@ int fake_fd_new(struct fake *fake, struct fake_file *file)
 
 unsigned int fake_open_fds(struct fake *fake)
 {
-	unsigned int n = 0;
+	unsigned int n;
 
+	pthread_mutex_lock(&fake->lock);
+	n = fake->real_fds;
 	for (int i = 0; i < FAKE_FDS; i++)
 		n += fake->fd[i] != NULL;
-	return n + fake->real_fds;
+	pthread_mutex_unlock(&fake->lock);
+	return n;
 }
 
 static int open_path(struct fake *fake, const char *path)

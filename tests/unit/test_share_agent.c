@@ -146,6 +146,26 @@ static void a_reset_reads_the_votes_itself(void **state)
 	assert_int_equal(c.agreed, 1);
 }
 
+/* That thread may read what is for the one who dispatches, who must hear of it. */
+static void a_reset_reads_an_ask_for_the_dispatcher(void **state)
+{
+	struct peer peer = joined_with(VFIOSAFE_GRANT_RESET);
+	struct pollfd pfd = { .fd = vfiosafe_agent_fd(bench.dev), .events = POLLIN };
+	struct pollfd asked = { .fd = peer.sock, .events = POLLIN };
+	struct runner runner;
+
+	(void)state;
+	while (poll(&pfd, 1, 0) > 0)
+		assert_ok(vfiosafe_agent_dispatch(bench.dev));
+	run_beside(&runner, reset_now);
+	assert_int_equal(poll(&asked, 1, 5000), 1);
+	say(&peer, .type = VSF_MSG_ASK, .id = 7, .kind = VSF_ASK_RESET);
+	(void)agree(&peer);
+	assert_ok(run_ended(&runner));
+	assert_int_equal(poll(&pfd, 1, 5000), 1);
+	peer_close(&peer);
+}
+
 static void starting_it_twice_starts_one(void **state)
 {
 	struct peer peer = joined_with(0);
@@ -153,9 +173,9 @@ static void starting_it_twice_starts_one(void **state)
 
 	(void)state;
 	assert_ok(vfiosafe_agent_start(bench.dev));
-	fds = bench.k.real_fds;
+	fds = fake_open_fds(&bench.k);
 	assert_ok(vfiosafe_agent_start(bench.dev));
-	assert_int_equal(bench.k.real_fds, fds);
+	assert_int_equal(fake_open_fds(&bench.k), fds);
 	peer_close(&peer);
 }
 
@@ -285,6 +305,7 @@ int main(void)
 		on_the_clock(with_a_thread_nobody_has_to_dispatch),
 		on_the_clock(owner_and_clients_reset_at_once),
 		on_the_clock(a_reset_reads_the_votes_itself),
+		on_the_clock(a_reset_reads_an_ask_for_the_dispatcher),
 		on_the_clock(starting_it_twice_starts_one),
 		on_the_clock(it_ends_with_the_device),
 		on_the_clock(a_close_while_it_drives_a_window),
