@@ -24,6 +24,8 @@
 
 static void device_free(struct vfiosafe_device *dev)
 {
+	if (!vsf_words_forked(dev->words))
+		vsf_iommu_remove(dev);
 	vsf_p2p_free_imports(dev);
 	vsf_dmabufs_free(dev);
 	vsf_bars_free(dev);

@@ -2,7 +2,7 @@
 /* The calls that take a window from begin to end, and sleep on the way. */
 #include <errno.h>
 
-#include "window.h"
+#include "set.h"
 
 /* Between two polls: on other threads' sections, on the device, on the leader. */
 static void pause_step(const struct vfiosafe_window *win, unsigned int round, uint32_t *seen)
@@ -56,8 +56,10 @@ int vsf_window_take_through(struct vfiosafe_device *dev,
 VFIOSAFE_API int vfiosafe_reset(struct vfiosafe_device *dev,
 				const struct vfiosafe_reset_opts *opts)
 {
-	return vsf_window_take_through(dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RESET },
-				       "vfiosafe_reset");
+	int rc = vsf_window_take_through(dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RESET },
+					 "vfiosafe_reset");
+
+	return vsf_set_fall_back(dev, opts, rc);
 }
 
 VFIOSAFE_API int vfiosafe_recover(struct vfiosafe_device *dev,
@@ -66,5 +68,5 @@ VFIOSAFE_API int vfiosafe_recover(struct vfiosafe_device *dev,
 	int rc = vsf_window_take_through(dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RECOVER },
 					 "vfiosafe_recover");
 
-	return rc == -EALREADY ? 0 : rc;
+	return rc == -EALREADY ? 0 : vsf_set_fall_back(dev, opts, rc);
 }
