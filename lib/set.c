@@ -19,25 +19,35 @@ static int by_address(const void *a, const void *b)
 	return strcmp(one->pub.address, other->pub.address);
 }
 
-/* Address, and group where it is asked for. */
+/* By the group door the fd of each member's group is wanted. */
+static int ask_group(struct vsf_member *m)
+{
+	const struct vfiosafe_device *dev = m->pub.dev;
+	char group[VSF_NAME_LEN];
+	unsigned int id = 0;
+	int rc = vsf_function_group(dev->sys, m->pub.address, group, sizeof(group));
+
+	if (rc == 0)
+		rc = vsf_group_number(group, &id);
+	m->group = rc == 0 ? (int32_t)id : -1;
+	if (rc < 0 && dev->door == VFIOSAFE_DOOR_GROUP)
+		return vsf_fail(-rc, "cannot read " VSF_SYSFS_DEVICES "/%s/iommu_group: %s",
+				m->pub.address, strerror(-rc));
+	return 0;
+}
+
 static int name_member(struct vsf_member *m, struct vfiosafe_device *dev)
 {
 	struct vsf_plan plan = { .dev = dev };
-	char group[VSF_NAME_LEN];
-	unsigned int id;
 
 	m->pub.dev = dev;
-	m->group = -1;
 	vsf_plan_ask_address(&plan);
 	if (!plan.pub.address[0])
 		return vsf_fail(EINVAL, "%s was adopted, and the kernel does not say its address: "
 					"tell it by opts.address",
 				dev->address);
 	memcpy(m->pub.address, plan.pub.address, sizeof(m->pub.address));
-	if (vsf_function_group(dev->sys, m->pub.address, group, sizeof(group)) == 0 &&
-	    vsf_group_number(group, &id) == 0)
-		m->group = (int32_t)id;
-	return 0;
+	return ask_group(m);
 }
 
 static int refuse_twice(const struct vfiosafe_set *set)

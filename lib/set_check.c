@@ -76,7 +76,6 @@ static void check_missing(struct vfiosafe_set *set, const struct vsf_plan *plan,
 			  struct refusal *r)
 {
 	const char *caller = vsf_set_caller(set)->address;
-	char who[48];
 
 	for (const struct vsf_plan_function *f = plan->functions; f; f = f->next) {
 		const char *address = f->pub.address;
@@ -84,14 +83,17 @@ static void check_missing(struct vfiosafe_set *set, const struct vsf_plan *plan,
 		if (!f->listed || vsf_set_find(set, address) ||
 		    is_blocked(&plan->pub, &f->pub))
 			continue;
-		vsf_plan_owner(&f->pub, who, sizeof(who));
-		refuse(r, address,
-		       f->pub.holders > 0
-			       ? "one process has to open all of them: end that one"
-			       : "open it with opts.iommu_of set to that device, give it a "
-				 "driver, and make the set anew",
-		       "%s is reset together with %s, but is no member of the set (%s)",
-		       address, caller, who);
+		if (f->pub.holders > 0 && !f->here)
+			refuse(r, address, "one process has to open all of them: end that one",
+			       "%s is reset together with %s, but process %d (%s) has it "
+			       "open, not we",
+			       address, caller, (int)f->pub.pid, f->pub.comm);
+		else
+			refuse(r, address,
+			       "open it with opts.iommu_of set to that device, give it a "
+			       "driver, and make the set anew",
+			       "%s is reset together with %s, but is no member of the set",
+			       address, caller);
 	}
 }
 
@@ -111,6 +113,18 @@ static int check_strangers(const struct vfiosafe_set *set, const struct vsf_plan
 	return 0;
 }
 
+/* An adopted member may be ours by the plan, and its group's fd another's. */
+static void check_fds(struct vfiosafe_set *set, struct refusal *r)
+{
+	for (unsigned int i = 0; i < set->count; i++) {
+		const struct vsf_member *m = &set->member[i];
+
+		if (vsf_set_group_fd(set, m->group) < 0)
+			refuse(r, m->pub.address, "open it by its address instead",
+			       "the fd of the IOMMU group of %s is not ours", m->pub.address);
+	}
+}
+
 static int check(struct vfiosafe_set *set, const struct vsf_plan *plan)
 {
 	struct refusal r = { 0 };
@@ -119,6 +133,8 @@ static int check(struct vfiosafe_set *set, const struct vsf_plan *plan)
 	if (!r.err && check_strangers(set, plan) < 0)
 		return -EINVAL;
 	check_missing(set, plan, &r);
+	if (vsf_set_caller(set)->door == VFIOSAFE_DOOR_GROUP)
+		check_fds(set, &r);
 	if (!r.err)
 		return 0;
 	return vsf_fail(r.err, "no hot reset: %s%s%s; %s", r.text, r.also,

@@ -6,19 +6,38 @@
 #include "fault.h"
 #include "set.h"
 
-static int begin_member(struct vsf_member *m, const struct vfiosafe_reset_opts *opts,
-			const char *call)
+/* Before the set is written to: this may be a callback of its own reset. */
+static int refuse(const struct vfiosafe_set *set, const char *call)
 {
-	struct vfiosafe_device *dev = m->pub.dev;
-	int rc = vsf_refuse_inside(dev, call);
+	int rc = 0;
 
-	if (rc == 0 && vsf_words_forked(dev->words))
-		rc = vsf_state_error(0, 0);
-	if (rc < 0)
-		return rc;
-	m->drained = false;
-	m->win = (struct vfiosafe_window){ .dev = dev, .wish = { .kind = VSF_KIND_HOT } };
-	return vsf_window_opts(&m->win, opts);
+	for (unsigned int i = 0; i < set->count && rc == 0; i++) {
+		const struct vfiosafe_device *dev = set->member[i].pub.dev;
+
+		rc = vsf_refuse_inside(dev, call);
+		if (rc == 0 && vsf_words_forked(dev->words))
+			rc = vsf_state_error(0, 0);
+	}
+	return rc;
+}
+
+/* The windows, with one deadline for all. */
+static int read_opts(struct vfiosafe_set *set, const struct vfiosafe_reset_opts *opts)
+{
+	struct vfiosafe_window *first = &set->member[0].win;
+	int rc;
+
+	*first = (struct vfiosafe_window){ .dev = set->member[0].pub.dev,
+					   .wish = { .kind = VSF_KIND_HOT } };
+	rc = vsf_window_opts(first, opts);
+	for (unsigned int i = 0; i < set->count; i++) {
+		struct vsf_member *m = &set->member[i];
+
+		m->drained = false;
+		m->win = *first;
+		m->win.dev = m->pub.dev;
+	}
+	return rc;
 }
 
 static void count(struct vfiosafe_set *set, int by)
@@ -47,13 +66,10 @@ static int collect(struct vfiosafe_set *set)
 int vsf_set_reset(struct vfiosafe_set *set, const struct vfiosafe_reset_opts *opts,
 		  const struct vfiosafe_device *asked, const char *call)
 {
-	int rc = 0;
+	int rc = refuse(set, call);
 
-	for (unsigned int i = 0; i < set->count && rc == 0; i++) {
-		rc = begin_member(&set->member[i], opts, call);
-		/* One for all. */
-		set->member[i].win.deadline = set->member[0].win.deadline;
-	}
+	if (rc == 0)
+		rc = read_opts(set, opts);
 	if (rc < 0)
 		return rc;
 	count(set, 1);

@@ -123,7 +123,8 @@ vfiosafe_set_members(const struct vfiosafe_set *set);
  *   -ENODEV      a member was closed meanwhile
  * The text names the member.
  * Context: any thread, outside of sections and of callbacks of a member; one thread at a
- * time for the same @set; blocks.
+ * time for the same @set; blocks. The members' callbacks run on this thread, and resume
+ * callbacks in no order.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
 vfiosafe_set_reset(struct vfiosafe_set *set, const struct vfiosafe_reset_opts *opts);

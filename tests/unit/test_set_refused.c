@@ -29,11 +29,11 @@ static struct fake_function *add_third(unsigned int group)
 	return fn;
 }
 
-static void put_driver(const char *address, const char *driver)
+static void put_driver(const char *address, const char *name)
 {
 	char link[96];
 
-	snprintf(link, sizeof(link), "../../../../bus/pci/drivers/%s", driver);
+	snprintf(link, sizeof(link), "../../../../bus/pci/drivers/%s", name);
 	fake_put(&bench.k, FAKE_LINK, link, DEVICES "/%s/driver", address);
 }
 
