@@ -83,10 +83,13 @@ static void check_missing(struct vfiosafe_set *set, const struct vsf_plan *plan,
 		if (!f->listed || vsf_set_find(set, address) ||
 		    is_blocked(&plan->pub, &f->pub))
 			continue;
-		if (f->pub.holders > 0 && !f->here)
-			refuse(r, address, "one process has to open all of them: end that one",
-			       "%s is reset together with %s, but process %d (%s) has it "
-			       "open, not we",
+		/* By the group door we have all functions of the group open, too. */
+		if (f->pub.holders > 0)
+			refuse(r, address,
+			       "one process has to open all of them: end that one, then open "
+			       "it with opts.iommu_of",
+			       "%s is reset together with %s, but is no member of the set, and "
+			       "process %d (%s) has it open",
 			       address, caller, (int)f->pub.pid, f->pub.comm);
 		else
 			refuse(r, address,
