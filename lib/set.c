@@ -30,7 +30,7 @@ static int ask_group(struct vsf_member *m)
 	if (rc == 0)
 		rc = vsf_group_number(group, &id);
 	m->group = rc == 0 ? (int32_t)id : -1;
-	if (rc < 0 && dev->door == VFIOSAFE_DOOR_GROUP)
+	if (rc < 0 && dev->door != VFIOSAFE_DOOR_CDEV)
 		return vsf_fail(-rc, "cannot read " VSF_SYSFS_DEVICES "/%s/iommu_group: %s",
 				m->pub.address, strerror(-rc));
 	return 0;

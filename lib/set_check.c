@@ -116,18 +116,6 @@ static int check_strangers(const struct vfiosafe_set *set, const struct vsf_plan
 	return 0;
 }
 
-/* An adopted member may be ours by the plan, and its group's fd another's. */
-static void check_fds(struct vfiosafe_set *set, struct refusal *r)
-{
-	for (unsigned int i = 0; i < set->count; i++) {
-		const struct vsf_member *m = &set->member[i];
-
-		if (vsf_set_group_fd(set, m->group) < 0)
-			refuse(r, m->pub.address, "open it by its address instead",
-			       "the fd of the IOMMU group of %s is not ours", m->pub.address);
-	}
-}
-
 static int check(struct vfiosafe_set *set, const struct vsf_plan *plan)
 {
 	struct refusal r = { 0 };
@@ -136,8 +124,6 @@ static int check(struct vfiosafe_set *set, const struct vsf_plan *plan)
 	if (!r.err && check_strangers(set, plan) < 0)
 		return -EINVAL;
 	check_missing(set, plan, &r);
-	if (vsf_set_caller(set)->door == VFIOSAFE_DOOR_GROUP)
-		check_fds(set, &r);
 	if (!r.err)
 		return 0;
 	return vsf_fail(r.err, "no hot reset: %s%s%s; %s", r.text, r.also,

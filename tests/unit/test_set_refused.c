@@ -53,6 +53,19 @@ static void a_function_that_nobody_has_open(void **state)
 			   "no member of the set", "opts.iommu_of");
 }
 
+static void a_member_that_was_closed_is_missing(void **state)
+{
+	(void)state;
+	vfiosafe_set_free(rig.set);
+	rig.set = NULL;
+	set_close(1);
+	assert_refused(make(), EBUSY, SIBLING " is reset together with " ADDRESS);
+	set_open(1);
+	assert_ok(make());
+	assert_ptr_equal(set_result(1)->dev, rig.m[1].dev);
+	assert_ok(set_reset_ms(1000));
+}
+
 static void a_function_that_another_process_has_open(void **state)
 {
 	(void)state;
@@ -269,6 +282,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		SET_TEST(a_function_that_is_bound_elsewhere),
 		SET_TEST(a_function_that_nobody_has_open),
+		SET_TEST(a_member_that_was_closed_is_missing),
 		SET_TEST(a_function_that_another_process_has_open),
 		SET_TEST(a_function_of_our_context_that_another_process_has_open),
 		SET_TEST(several_are_all_named),
