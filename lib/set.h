@@ -79,6 +79,26 @@ int vsf_set_ioctl(struct vfiosafe_set *set, int64_t deadline);
 /* set_run.c: the whole reset, with the windows' options read. */
 int vsf_set_run(struct vfiosafe_set *set);
 
+#define VSF_FOR_EACH(m, set)                                                             \
+	for (struct vsf_member *m = (set)->member; m < (set)->member + (set)->count; m++)
+
+/* Has its window been begun, and not ended? */
+static inline bool vsf_set_is_open(const struct vsf_member *m)
+{
+	return m->win.run && m->win.run->phase != VSF_PHASE_OVER;
+}
+
+/* set_end.c: who is the reason, or NULL for all, with this thread's text; returns @rc */
+int vsf_set_blame(struct vfiosafe_set *set, const struct vsf_member *m, int rc);
+/* All members that are open, because of that. */
+void vsf_set_call_off(struct vfiosafe_set *set);
+/* The kernel's call failed with @rc: what that means for each. */
+void vsf_set_reset_failed(struct vfiosafe_set *set, int rc);
+/* It did not: each returns by itself; what fails is in FAULT, and holds nobody up. */
+void vsf_set_come_back(struct vfiosafe_set *set);
+/* The results of all members, and of the set; with a text. */
+int vsf_set_total(struct vfiosafe_set *set);
+
 /* set_round.c */
 struct vsf_round *vsf_round_new(const struct vfiosafe_set *set);
 void vsf_round_put(struct vsf_round *round);

@@ -35,6 +35,8 @@ void vsf_round_offer(struct vsf_round *round, struct vsf_run *run)
 {
 	pthread_mutex_lock(&run->dev->lock);
 	run->round = round;
+	/* Who has met the run before this is asleep in its queue. */
+	vsf_words_ring(run->dev->words, run->dev->sys);
 	pthread_mutex_unlock(&run->dev->lock);
 }
 

@@ -144,9 +144,6 @@ struct vfiosafe_window {
 	bool leads;
 };
 
-/* Of a window with dev and wish: the rest. */
-int vsf_window_opts(struct vfiosafe_window *win, const struct vfiosafe_reset_opts *from);
-
 /* Leads a window, or joins one; -EAGAIN: in the queue, to be tried again. */
 int vsf_window_lead(struct vfiosafe_window *win);
 
@@ -163,6 +160,8 @@ void vsf_windows_let(struct vfiosafe_device *dev);
 
 /* window_refuse.c: -EOPNOTSUPP for a reset that is known to fail for want of methods. */
 int vsf_window_refuse(struct vfiosafe_device *dev, enum vsf_kind kind);
+/* The rest of a window with dev and wish; its time begins. -EINVAL with a text. */
+int vsf_window_opts(struct vfiosafe_window *win, const struct vfiosafe_reset_opts *from);
 
 /* window_drive.c: a whole window in one call */
 int vsf_window_take_through(struct vfiosafe_device *dev,
