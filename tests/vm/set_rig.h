@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vfiosafe/sys.h>
@@ -27,6 +28,7 @@ struct card {
 	struct vfiosafe_bar *bar[2];
 	uint32_t value; /* of the register, from the driver */
 	unsigned int reinits, resumes;
+	unsigned int cleared; /* times that the register was found lost */
 
 	pthread_t reader[2];
 	unsigned long reads[2];	 /* atomic; values that were delivered */
@@ -38,6 +40,7 @@ static struct card cards[2];
 static struct vfiosafe_device_opts opts = { .size = sizeof(opts) };
 static struct vfiosafe_sys counting; /* the real kernel, with two calls counted */
 static unsigned int hot_resets, hot_busy; /* made; refused by EBUSY */
+static _Alignas(struct vfio_pci_hot_reset) char hot_arg[64]; /* of the last one */
 static bool stop_readers;
 
 static inline int count_ioctl(void *ctx, int fd, unsigned long request, void *arg)
@@ -45,10 +48,23 @@ static inline int count_ioctl(void *ctx, int fd, unsigned long request, void *ar
 	int rc = vfiosafe_sys_default()->ioctl(ctx, fd, request, arg);
 
 	if (request == VFIO_DEVICE_PCI_HOT_RESET) {
+		memcpy(hot_arg, arg, ((const struct vfio_pci_hot_reset *)arg)->argsz);
 		hot_resets += rc == 0;
 		hot_busy += rc == -EBUSY;
 	}
 	return rc;
+}
+
+/* The register of @card as it is; all-ones if that is not known. */
+static inline uint32_t card_value(const struct card *card)
+{
+	struct vfiosafe_view view;
+	uint32_t value;
+
+	if (vfiosafe_bar_view(card->bar[0], &view) < 0 ||
+	    vfiosafe_read32(&view, RAL0, &value) < 0)
+		return UINT32_MAX;
+	return value;
 }
 
 static inline int card_program(struct card *card)
@@ -70,6 +86,7 @@ static inline int card_reinit(struct vfiosafe_device *dev, void *ctx)
 
 	(void)dev;
 	card->reinits++;
+	card->cleared += card_value(card) != card->value;
 	return card_program(card);
 }
 
@@ -119,18 +136,6 @@ static inline void card_close(unsigned int n)
 		check(vfiosafe_device_close(cards[n].dev, 5000) == 0, "closes function %u",
 		      n);
 	cards[n].dev = NULL;
-}
-
-/* The register of @card as it is; all-ones if that is not known. */
-static inline uint32_t card_value(const struct card *card)
-{
-	struct vfiosafe_view view;
-	uint32_t value;
-
-	if (vfiosafe_bar_view(card->bar[0], &view) < 0 ||
-	    vfiosafe_read32(&view, RAL0, &value) < 0)
-		return UINT32_MAX;
-	return value;
 }
 
 static inline bool both_are(enum vfiosafe_state state)

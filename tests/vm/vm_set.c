@@ -24,13 +24,21 @@ static bool put(const char *address, const char *file, const char *text)
 	return good;
 }
 
+static unsigned long count_wrong(void)
+{
+	unsigned long wrong = 0;
+
+	for (unsigned int i = 0; i < 4; i++)
+		wrong += cards[i / 2].wrong[i % 2];
+	return wrong;
+}
+
 static void print_readers(unsigned int rounds)
 {
-	unsigned long reads = 0, wrong = 0, errors = 0;
+	unsigned long reads = 0, wrong = count_wrong(), errors = 0;
 
 	for (unsigned int i = 0; i < 4; i++) {
 		reads += cards[i / 2].reads[i % 2];
-		wrong += cards[i / 2].wrong[i % 2];
 		errors += cards[i / 2].errors[i % 2];
 	}
 	printf("# %lu reads, %lu wrong, %lu errors; %u hot resets, %u EBUSY\n", reads, wrong,
@@ -62,6 +70,31 @@ static void storm(struct vfiosafe_set *set, unsigned int rounds)
 	check(cards[0].reinits >= rounds && cards[1].reinits >= rounds &&
 		      vfiosafe_device_generation(cards[1].dev) == generation + rounds,
 	      "programs both functions anew each time");
+	check(cards[0].cleared >= rounds && cards[1].cleared >= rounds,
+	      "finds the register of both lost each time");
+}
+
+/* Readers that never say "wrong" would prove nothing. */
+static void behind_the_library(struct vfiosafe_set *set)
+{
+	unsigned int tries = 0;
+	int rc;
+
+	start_readers();
+	let_them_read();
+	do
+		rc = ioctl(vfiosafe_device_fd(cards[0].dev), VFIO_DEVICE_PCI_HOT_RESET,
+			   hot_arg);
+	while (rc < 0 && ++tries < 10000);
+	let_them_read();
+	end_readers();
+	printf("# %lu wrong values after it, refused %u times\n", count_wrong(), tries);
+	check(rc == 0 && count_wrong() > 0, "sees wrong values after a reset made by hand");
+	check(vfiosafe_mark_lost(cards[0].dev, "a reset by hand") == 0 &&
+		      vfiosafe_mark_lost(cards[1].dev, "a reset by hand") == 0 &&
+		      vfiosafe_set_reset(set, NULL) == 0 && both_are(VFIOSAFE_LIVE) &&
+		      card_value(&cards[0]) == cards[0].value,
+	      "is recovered as a set");
 }
 
 /* A program of which the library knows nothing, on a fd that it inherited. */
@@ -222,6 +255,7 @@ static void pair(unsigned int rounds)
 	if (!set)
 		return;
 	storm(set, rounds);
+	behind_the_library(set);
 	beside_foreign_preads(set, 20);
 	called_off(set);
 	falls_back();
