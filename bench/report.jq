@@ -12,6 +12,9 @@ def goal($text; $limit; $measured):
 	to_rwlock: (.[5] | tonumber) })) as $access
 | ($drain | rows | map({ readers: .[0], domain: .[1], us: (.[2] | tonumber),
 	us_p90: (.[3] | tonumber), ours_to_it: (.[4] | tonumber) })) as $drain
+| ($share | rows | map({ clients: (.[0] | tonumber), by: .[1], left_us: (.[2] | tonumber),
+	left_us_p90: (.[3] | tonumber), back_us: (.[4] | tonumber),
+	back_us_p90: (.[5] | tonumber) })) as $share
 | ($count | rows | map({ (.[0]): (.[1] | tonumber) }) | add) as $count
 | def one($shape; $way): $access[]
 	| select(.threads == 1 and .shape == $shape and .way == $way);
@@ -24,6 +27,7 @@ def raw($shape): one($shape; "raw volatile").ns;
 		core_shared: (raw("read32") > 1.3 * raw("section of 1024")) },
 	access: $access,
 	drain: $drain,
+	share: $share,
 	instructions: $count,
 	goals: [
 		goal("guarded read, to rwlock"; 0.15; ours("read32").to_rwlock),

@@ -8,6 +8,7 @@
 #include "access.h"
 #include "device.h"
 #include "error.h"
+#include "join.h"
 #include <vfiosafe/mmio.h>
 
 #define htole8(x) (x)
@@ -35,6 +36,16 @@ int vsf_check_range(const struct vfiosafe_bar *bar, uint64_t offset, unsigned in
 				(unsigned long long)offset, (unsigned long long)len, bar->index,
 				(unsigned long long)bar->len);
 	return 0;
+}
+
+int vsf_check_rights(const struct vfiosafe_bar *bar, bool write)
+{
+	uint32_t need = write ? VFIOSAFE_GRANT_WRITE : VFIOSAFE_GRANT_READ;
+
+	if (bar->rights & need)
+		return 0;
+	return vsf_fail(EPERM, "this range of BAR %u of %s was granted for %s only", bar->index,
+			bar->dev->address, write ? "reading" : "writing");
 }
 
 bool vsf_is_mapped(const struct vfiosafe_bar *bar, uint64_t offset, uint64_t len)
@@ -76,8 +87,8 @@ static int fd_access(const struct vfiosafe_bar *bar, uint64_t offset, unsigned i
 	const struct vfiosafe_device *dev = bar->dev;
 	uint64_t at = bar->fd_offset + offset;
 	uint64_t raw = write ? htole64(*value) : 0;
-	ssize_t n = write ? vsf_sys(dev->sys, pwrite, dev->fd, &raw, width, at)
-			  : vsf_sys(dev->sys, pread, dev->fd, &raw, width, at);
+	ssize_t n = write ? vsf_sys(dev->sys, pwrite, bar->fd, &raw, width, at)
+			  : vsf_sys(dev->sys, pread, bar->fd, &raw, width, at);
 
 	if (n != (ssize_t)width)
 		return n < 0 ? (int)n : -EIO;
@@ -86,12 +97,14 @@ static int fd_access(const struct vfiosafe_bar *bar, uint64_t offset, unsigned i
 	return 0;
 }
 
-int vsf_one_access(const struct vfiosafe_bar *bar, uint64_t offset, unsigned int width,
-		   uint64_t *value, bool write)
+int vsf_one_access(const struct vfiosafe_bar *bar, uint64_t word, uint64_t offset,
+		   unsigned int width, uint64_t *value, bool write)
 {
 	vsf_before_device_store();
 	if (!vsf_is_mapped(bar, offset, width))
-		return fd_access(bar, offset, width, value, write);
+		return bar->grant >= 0
+			       ? vsf_join_access(bar, word, offset, width, value, write)
+			       : fd_access(bar, offset, width, value, write);
 	mapped_access(bar->base + offset, width, value, write);
 	return 0;
 }
@@ -119,6 +132,8 @@ int vsf_end_access(struct vfiosafe_bar *bar, struct vfiosafe_section *sec, int k
 
 	if (kernel == 0 && !odd)
 		return vfiosafe_end(sec);
+	if (kernel < 0 && bar->grant >= 0)
+		return vsf_join_end_access(bar, sec, kernel);
 	verdict.err = 0;
 	if (kernel < 0)
 		kernel_refused(bar, kernel, &verdict);
@@ -135,12 +150,15 @@ static int access_in_section(const struct vfiosafe_view *view, struct op *ops,
 	struct vfiosafe_section sec;
 	bool odd = false;
 	int kernel = 0;
-	int rc = vsf_begin_access(view, &sec);
+	int rc = vsf_check_rights(bar, write);
 
+	if (rc == 0)
+		rc = vsf_begin_access(view, &sec);
 	if (rc < 0)
 		return rc;
 	for (unsigned int i = 0; i < count && kernel == 0; i++) {
-		kernel = vsf_one_access(bar, ops[i].offset, width, &ops[i].value, write);
+		kernel = vsf_one_access(bar, vsf_section_word(&sec), ops[i].offset, width,
+					&ops[i].value, write);
 		odd |= !write && vsf_is_odd(bar->dev, ops[i].value, width);
 	}
 	return vsf_end_access(bar, &sec, kernel, odd);

@@ -35,9 +35,21 @@ int vsf_check_range(const struct vfiosafe_bar *bar, uint64_t offset, unsigned in
 /* Is all of it mapped? */
 bool vsf_is_mapped(const struct vfiosafe_bar *bar, uint64_t offset, uint64_t len);
 
-/* One access, through the kernel where nothing is mapped. The range was checked. */
-int vsf_one_access(const struct vfiosafe_bar *bar, uint64_t offset, unsigned int width,
-		   uint64_t *value, bool write);
+/* 0, or -EPERM with a text: a client was not granted that. */
+int vsf_check_rights(const struct vfiosafe_bar *bar, bool write);
+
+/* The device word that an access in @sec is for. */
+static inline uint64_t vsf_section_word(const struct vfiosafe_section *sec)
+{
+	return sec->device_value & ~VSF_FENCED;
+}
+
+/*
+ * One access, through the kernel where nothing is mapped, or through the owner, for whom
+ * @word says which generation is meant. The range was checked.
+ */
+int vsf_one_access(const struct vfiosafe_bar *bar, uint64_t word, uint64_t offset,
+		   unsigned int width, uint64_t *value, bool write);
 
 /*
  * Ends a section of such accesses: with an error if the kernel refused one (@kernel),

@@ -13,6 +13,7 @@
 #include "epoch.h"
 #include "error.h"
 #include "fault.h"
+#include "join.h"
 #include "window.h"
 
 #define HUGE_ALIGN (UINT64_C(2) << 20)
@@ -106,7 +107,7 @@ int vsf_bar_map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area)
 	void *at = bar->base + area->offset;
 	uint64_t len = page_up(area->len);
 	int rc = vsf_sys(dev->sys, mmap, &at, len, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_FIXED, dev->fd, bar->fd_offset + area->offset);
+			 MAP_SHARED | MAP_FIXED, bar->fd, bar->fd_offset + area->offset);
 
 	if (rc < 0)
 		return vsf_fail(-rc, "mapping 0x%llx bytes of BAR %u failed: %s%s",
@@ -120,35 +121,6 @@ int vsf_bar_map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area)
 		return vsf_fail(-rc, "MADV_DONTFORK on BAR %u failed: %s", bar->index,
 				strerror(-rc));
 	return 0;
-}
-
-/*
- * In a forked child a handler may be counted that does not exist: it is not waited
- * for. An adopted mapping goes back to its maker as it was made; as private memory if
- * the device was given back over open sections.
- */
-static void unwatch_all(struct vfiosafe_bar *bar)
-{
-	bool forked = vsf_words_forked(bar->dev->words);
-
-	for (uint32_t i = 0; i < bar->area_count; i++) {
-		if (!bar->range[i])
-			continue;
-		if (forked)
-			vsf_fault_forget(bar->range[i]);
-		else if (vsf_fault_unwatch(bar->range[i]) && bar->adopted &&
-			 !bar->dev->given_back)
-			(void)vsf_bar_map_area(bar, &bar->area[i]);
-	}
-}
-
-static void bar_release(struct vfiosafe_bar *bar)
-{
-	unwatch_all(bar);
-	/* A forked child did not inherit it: what is there now is the child's own. */
-	if (bar->reserved_len && !vsf_words_forked(bar->dev->words))
-		vsf_sys(bar->dev->sys, munmap, bar->base, bar->reserved_len);
-	free(bar);
 }
 
 static int map_all(struct vfiosafe_bar *bar)
@@ -173,8 +145,8 @@ static int check_device(const struct vfiosafe_device *dev, const char *call)
 {
 	if (vsf_depth() > 0)
 		return vsf_fail(EDEADLK, "%s inside a section", call);
-	if (vsf_device_state(dev) == VFIOSAFE_GONE)
-		return vsf_state_error(0, 0);
+	if (vsf_is_gone(dev))
+		return vsf_gone_error(dev);
 	vsf_sigbus_check_disposition();
 	vsf_sigbus_check_mask();
 	return 0;
@@ -191,8 +163,11 @@ static struct vfiosafe_bar *bar_new(struct vfiosafe_device *dev, uint32_t index,
 	}
 	bar->dev = dev;
 	bar->index = index;
+	bar->fd = dev->fd;
 	bar->fd_offset = dev->region[index].fd_offset + offset;
 	bar->len = len;
+	bar->rights = VFIOSAFE_GRANT_READ | VFIOSAFE_GRANT_WRITE;
+	bar->grant = -1;
 	return bar;
 }
 
@@ -214,8 +189,8 @@ static int install(struct vfiosafe_bar *bar, int (*map)(struct vfiosafe_bar *bar
 	int rc = 0;
 
 	pthread_mutex_lock(&dev->map_lock);
-	if (vsf_device_state(dev) == VFIOSAFE_GONE)
-		rc = vsf_state_error(0, 0);
+	if (vsf_is_gone(dev))
+		rc = vsf_gone_error(dev);
 	else if (map)
 		rc = map(bar);
 	if (rc == 0)
@@ -233,17 +208,21 @@ VFIOSAFE_API int vfiosafe_bar_map(struct vfiosafe_bar **out, struct vfiosafe_dev
 
 	rc = check_device(dev, "vfiosafe_bar_map");
 	if (rc == 0)
+		rc = vsf_join_clip(dev, index, offset, &len);
+	if (rc == 0)
 		rc = check_request(dev, index, offset, &len, flags, VFIOSAFE_BAR_NO_MMAP);
 	if (rc < 0)
 		return rc;
 	bar = bar_new(dev, index, offset, len);
 	if (!bar)
 		return -ENOMEM;
-	if (!(flags & VFIOSAFE_BAR_NO_MMAP))
+	if (dev->join)
+		vsf_join_bar(bar, offset, !(flags & VFIOSAFE_BAR_NO_MMAP));
+	else if (!(flags & VFIOSAFE_BAR_NO_MMAP))
 		clip_areas(bar, &dev->region[index].info, offset);
 	rc = install(bar, map_all);
 	if (rc < 0) {
-		bar_release(bar);
+		vsf_bar_release(bar);
 		return rc;
 	}
 	*out = bar;
@@ -262,6 +241,8 @@ VFIOSAFE_API int vfiosafe_bar_adopt(struct vfiosafe_bar **out, struct vfiosafe_d
 	struct vfiosafe_bar *bar;
 	int rc = check_device(dev, "vfiosafe_bar_adopt");
 
+	if (rc == 0)
+		rc = vsf_join_refuse(dev, "vfiosafe_bar_adopt");
 	if (rc == 0)
 		rc = check_request(dev, index, offset, &len, flags, VFIOSAFE_BAR_REPLACE);
 	if (rc == 0 && (!address || (uintptr_t)address != page_up((uintptr_t)address)))
@@ -283,59 +264,4 @@ VFIOSAFE_API int vfiosafe_bar_adopt(struct vfiosafe_bar **out, struct vfiosafe_d
 	}
 	*out = bar;
 	return 0;
-}
-
-static void unlink_bar(struct vfiosafe_bar *bar)
-{
-	struct vfiosafe_device *dev = bar->dev;
-	struct vfiosafe_bar **at = &dev->bars;
-
-	pthread_mutex_lock(&dev->lock);
-	while (*at != bar)
-		at = &(*at)->next;
-	*at = bar->next;
-	pthread_mutex_unlock(&dev->lock);
-}
-
-VFIOSAFE_API int vfiosafe_bar_unmap(struct vfiosafe_bar *bar, uint32_t timeout_ms)
-{
-	struct vfiosafe_device *dev;
-	struct vsf_run *run;
-	int rc;
-
-	if (!bar)
-		return 0;
-	dev = bar->dev;
-	/* A forked child has the object, not the mapping, and no use of locks. */
-	if (vsf_words_forked(dev->words))
-		return vsf_state_error(0, 0);
-	rc = vsf_refuse_inside(dev, "vfiosafe_bar_unmap");
-	if (rc < 0)
-		return rc;
-	rc = vsf_exclusive_begin(&run, dev, timeout_ms);
-	if (rc < 0)
-		return rc;
-	/* Nobody asks it of a device that is gone. */
-	if (run && dev->sentinel.bar == bar) {
-		vsf_exclusive_end(run);
-		return vsf_fail(EBUSY, "the sentinel lies in this range: "
-				       "vfiosafe_set_sentinel(dev, NULL) first");
-	}
-	/* A close on another thread may be going through the list. */
-	pthread_mutex_lock(&dev->map_lock);
-	unlink_bar(bar);
-	bar_release(bar);
-	pthread_mutex_unlock(&dev->map_lock);
-	vsf_exclusive_end(run);
-	return 0;
-}
-
-void vsf_bars_free(struct vfiosafe_device *dev)
-{
-	while (dev->bars) {
-		struct vfiosafe_bar *bar = dev->bars;
-
-		dev->bars = bar->next;
-		bar_release(bar);
-	}
 }

@@ -9,11 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent.h"
 #include "dmabuf.h"
 #include "door.h"
 #include "error.h"
 #include "fault.h"
+#include "join.h"
 #include "p2p.h"
+#include "share.h"
 #include "window.h"
 
 /*
@@ -24,6 +27,8 @@
 
 static void device_free(struct vfiosafe_device *dev)
 {
+	vsf_agent_free(dev);
+	vsf_share_end(dev);
 	if (!vsf_words_forked(dev->words))
 		vsf_iommu_remove(dev);
 	vsf_p2p_free_imports(dev);
@@ -32,7 +37,9 @@ static void device_free(struct vfiosafe_device *dev)
 	vsf_irq_disarm(dev);
 	vsf_irqs_free(dev);
 	vsf_events_close(dev);
-	vsf_sys(dev->sys, close, dev->fd);
+	if (dev->fd >= 0)
+		vsf_sys(dev->sys, close, dev->fd);
+	vsf_join_free(dev);
 	if (dev->ones_fd >= 0)
 		vsf_sys(dev->sys, close, dev->ones_fd);
 	if (vsf_words_forked(dev->words))
@@ -95,7 +102,8 @@ static int give_back(struct vfiosafe_device *dev)
 		cover = vsf_fault_cover(dev);
 		vsf_irq_disarm(dev);
 		vsf_events_disarm(dev);
-		rc = vsf_sys(dev->sys, dup_onto, dev->events.epoll_fd, dev->fd);
+		rc = dev->join ? vsf_join_give_back(dev)
+			       : vsf_sys(dev->sys, dup_onto, dev->events.epoll_fd, dev->fd);
 		rc = cover < 0 ? cover : rc;
 		dev->given_back = rc >= 0;
 	}
@@ -135,6 +143,10 @@ static int end(struct vfiosafe_device *dev, uint32_t timeout_ms)
 	int rc, back, importers;
 
 	vsf_words_move_any(dev->words, dev->sys, VFIOSAFE_GONE);
+	vsf_agent_stop(dev);
+	vsf_share_tell(dev);
+	vsf_share_gone(dev);
+	vsf_join_leave(dev);
 	soon = soon < deadline ? soon : deadline;
 	/* Importers first: nothing tells type1 that the BAR is somebody else's. */
 	importers = vsf_dmabuf_gone(dev, deadline, wait_calls(dev, soon) == 0);

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "epoch.h"
 #include "error.h"
+#include "join.h"
 #include "window.h"
 #include <vfiosafe/power.h>
 
@@ -120,10 +121,15 @@ int vsf_command_change(struct vfiosafe_device *dev, uint16_t off, uint16_t on)
 
 VFIOSAFE_API int vfiosafe_set_bus_master(struct vfiosafe_device *dev, bool on)
 {
+	int rc;
+
 	if (vsf_depth() > 0)
 		return vsf_fail(EDEADLK, "vfiosafe_set_bus_master inside a section");
 	if (vsf_words_forked(dev->words))
 		return vsf_state_error(0, 0);
+	rc = vsf_join_refuse(dev, "vfiosafe_set_bus_master");
+	if (rc < 0)
+		return rc;
 	return vsf_command_change(dev, on ? 0 : VSF_PCI_COMMAND_MASTER,
 				  on ? VSF_PCI_COMMAND_MASTER : 0);
 }

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "epoch.h"
 #include "error.h"
+#include "join.h"
 #include "section.h"
 #include "window.h"
 #include <vfiosafe/config.h>
@@ -17,6 +18,10 @@
 
 static int check_range(const struct vfiosafe_device *dev, uint16_t at, unsigned int width)
 {
+	int rc = vsf_join_refuse(dev, "config space");
+
+	if (rc < 0)
+		return rc;
 	if (at % width)
 		return vsf_fail(EINVAL, "config offset 0x%x is not a multiple of %u", at, width);
 	if (at + width > dev->config_len)
@@ -190,8 +195,10 @@ DEFINE(32)
 VFIOSAFE_API int vfiosafe_config_find(struct vfiosafe_device *dev, uint8_t id, uint16_t *at)
 {
 	struct vfiosafe_section sec;
-	int rc = section_begin(dev, &sec), found;
+	int rc = vsf_join_refuse(dev, "vfiosafe_config_find"), found;
 
+	if (rc == 0)
+		rc = section_begin(dev, &sec);
 	if (rc < 0)
 		return rc;
 	found = vsf_config_find_cap(dev, id);

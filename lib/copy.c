@@ -87,7 +87,7 @@ static void store_mapped(const struct copy *copy, size_t len)
 }
 
 /* Access by access, some or all of them through the kernel. */
-static int copy_each(struct copy *copy, size_t len)
+static int copy_each(struct copy *copy, uint64_t word, size_t len)
 {
 	const struct vfiosafe_bar *bar = copy->bar;
 	unsigned int width = copy->width;
@@ -99,7 +99,7 @@ static int copy_each(struct copy *copy, size_t len)
 			memcpy(&value, copy->from + at, width);
 			value = le64toh(value);
 		}
-		rc = vsf_one_access(bar, copy->offset + at, width, &value,
+		rc = vsf_one_access(bar, word, copy->offset + at, width, &value,
 				    copy->from != NULL);
 		if (rc == 0 && copy->to) {
 			uint64_t raw = htole64(value);
@@ -111,10 +111,10 @@ static int copy_each(struct copy *copy, size_t len)
 	return rc;
 }
 
-static int copy_some(struct copy *copy, size_t len)
+static int copy_some(struct copy *copy, uint64_t word, size_t len)
 {
 	if (!vsf_is_mapped(copy->bar, copy->offset, len))
-		return copy_each(copy, len);
+		return copy_each(copy, word, len);
 	if (copy->to)
 		copy->odd |= load_mapped(copy, len);
 	else
@@ -142,7 +142,7 @@ static int copy_chunk(const struct vfiosafe_view *view, struct copy *copy)
 
 	if (rc < 0)
 		return rc;
-	kernel = copy_some(copy, len);
+	kernel = copy_some(copy, vsf_section_word(&sec), len);
 	rc = vsf_end_access(copy->bar, &sec, kernel, copy->odd && len == copy->len);
 	if (rc == 0)
 		advance(copy, len);
@@ -152,6 +152,7 @@ static int copy_chunk(const struct vfiosafe_view *view, struct copy *copy)
 static int check_copy(const struct copy *copy)
 {
 	unsigned int width = copy->width;
+	int rc;
 
 	if (width != 1 && width != 2 && width != 4 && width != 8)
 		return vsf_fail(EINVAL, "a width of %u; it may be 1, 2, 4 or 8", width);
@@ -165,7 +166,8 @@ static int check_copy(const struct copy *copy)
 	/* The end of the range is no place for an access, but for none. */
 	if (copy->bar && copy->len == 0 && copy->offset == copy->bar->len)
 		return 0;
-	return vsf_check_range(copy->bar, copy->offset, width, copy->len);
+	rc = vsf_check_range(copy->bar, copy->offset, width, copy->len);
+	return rc < 0 ? rc : vsf_check_rights(copy->bar, copy->from != NULL);
 }
 
 /* Each word once: who renews the view meanwhile does not take the copy along. */

@@ -6,6 +6,7 @@
 #include "epoch.h"
 #include "error.h"
 #include "fault.h"
+#include "join.h"
 #include "window.h"
 
 VFIOSAFE_API int64_t vfiosafe_deadline_in_ms(uint32_t ms)
@@ -17,6 +18,8 @@ VFIOSAFE_API enum vfiosafe_state vfiosafe_device_state(const struct vfiosafe_dev
 {
 	enum vfiosafe_state state = vsf_device_state(dev);
 
+	if (dev->join)
+		return vsf_join_state(dev);
 	/* The handler closed the gate; the word follows at the next slow path. */
 	return state == VFIOSAFE_LIVE && vsf_gate_state(dev) == VFIOSAFE_FAULT
 		       ? VFIOSAFE_FAULT
@@ -31,14 +34,15 @@ VFIOSAFE_API uint64_t vfiosafe_device_generation(const struct vfiosafe_device *d
 VFIOSAFE_API enum vfiosafe_cause vfiosafe_device_cause(const struct vfiosafe_device *dev)
 {
 	/* As the state above: the handler tells nobody but the gate. */
-	if (vsf_device_state(dev) == VFIOSAFE_LIVE && vsf_gate_state(dev) == VFIOSAFE_FAULT)
+	if (!dev->join && vsf_device_state(dev) == VFIOSAFE_LIVE &&
+	    vsf_gate_state(dev) == VFIOSAFE_FAULT)
 		return VFIOSAFE_CAUSE_FAULT;
 	return __atomic_load_n(&dev->cause, __ATOMIC_RELAXED);
 }
 
 VFIOSAFE_API int vfiosafe_device_fd(const struct vfiosafe_device *dev)
 {
-	return dev->fd;
+	return dev->fd >= 0 ? dev->fd : vsf_join_refuse(dev, "vfiosafe_device_fd");
 }
 
 VFIOSAFE_API enum vfiosafe_door vfiosafe_device_door(const struct vfiosafe_device *dev)
@@ -162,7 +166,7 @@ VFIOSAFE_API int vfiosafe_wait(struct vfiosafe_device *dev, int64_t deadline_ns)
 	if (vsf_words_forked(dev->words))
 		return vsf_state_error(0, 0);
 	vsf_count_inside(dev, 1);
-	rc = wait_live(dev, deadline_ns);
+	rc = dev->join ? vsf_join_wait(dev, deadline_ns) : wait_live(dev, deadline_ns);
 	vsf_count_inside(dev, -1);
 	return rc;
 }

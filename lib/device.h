@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <vfiosafe/share.h>
 #include <vfiosafe/vfiosafe.h>
 
 #include "event.h"
@@ -29,9 +30,12 @@ enum vsf_park {
 
 struct vfiosafe_dmabuf;
 struct vfiosafe_p2p;
+struct vsf_agent;
 struct vsf_fault_range;
 struct vsf_iommu;
+struct vsf_join;
 struct vsf_run;
+struct vsf_share;
 
 /* A region as the kernel described it, and where it lies in the device fd. */
 struct vsf_region {
@@ -44,6 +48,10 @@ struct vfiosafe_bar {
 	struct vfiosafe_bar *next;
 	uint32_t index;
 	uint64_t fd_offset; /* of the range's first byte */
+	int fd;		    /* to be mapped: the device's, or a client's (join.h); or -1 */
+	uint32_t rights;    /* VFIOSAFE_GRANT_READ, _WRITE */
+	int grant;	    /* of a client: by which it asks the owner; or -1 */
+	uint64_t bar_offset; /* ... and where it begins in the BAR */
 	uint64_t len;
 	uint8_t *base;	     /* address range, reserved for the object's life */
 	size_t reserved_len; /* 0 if nothing is mapped, or by somebody else */
@@ -120,6 +128,11 @@ struct vfiosafe_device {
 	bool ready_runs;	   /* it is the ready callback */
 	char why[128];		   /* cause in words */
 
+	/* Set once. */
+	struct vsf_join *join;	 /* of a client (join.h); else NULL */
+	struct vsf_share *share; /* of an owner (share.h), from the first client on */
+	struct vsf_agent *agent; /* a thread that was asked for */
+
 	/* Under the lock of all maps (p2p.h). */
 	struct vfiosafe_p2p *imports, *exports;
 };
@@ -145,6 +158,15 @@ static inline enum vfiosafe_state vsf_device_state(const struct vfiosafe_device 
 	return vsf_word_state(vsf_device_word(dev));
 }
 
+/* For good: closed; or, of a client, the owner has ended. */
+static inline bool vsf_is_gone(const struct vfiosafe_device *dev)
+{
+	enum vfiosafe_state gate = vsf_gate_state(dev);
+
+	return vsf_device_state(dev) == VFIOSAFE_GONE || gate == VFIOSAFE_GONE ||
+	       gate == VSF_GATE_OWNER_DEAD;
+}
+
 /* view.c: the words of a view, with no BAR in it. */
 int vsf_device_view(struct vfiosafe_device *dev, struct vfiosafe_view *view);
 
@@ -156,6 +178,12 @@ int vsf_refuse_inside(const struct vfiosafe_device *dev, const char *call);
 
 /* What an access would meet at @word: 0 for LIVE, or -errno with a text. */
 int vsf_state_error(uint64_t device_word, uint64_t gate_word);
+
+/* The same of a device that is gone. */
+static inline int vsf_gone_error(const struct vfiosafe_device *dev)
+{
+	return vsf_state_error(0, vsf_gate_word(dev));
+}
 
 /* Sleeps until the bell rings after *@seen, or @deadline; refreshes *@seen. */
 int vsf_device_sleep(struct vfiosafe_device *dev, uint32_t *seen, int64_t deadline);
@@ -182,7 +210,8 @@ void vsf_device_lost(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 /* bar.c: maps one part of a BAR at its place; again after it was replaced. */
 int vsf_bar_map_area(struct vfiosafe_bar *bar, const struct vfiosafe_area *area);
 
-/* bar.c: unmaps and frees all BARs of a device that is being closed. */
+/* bar_unmap.c: unmaps, and frees; one that is in no list, or all of a device. */
+void vsf_bar_release(struct vfiosafe_bar *bar);
 void vsf_bars_free(struct vfiosafe_device *dev);
 
 #endif

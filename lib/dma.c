@@ -14,6 +14,7 @@
 #include "door.h"
 #include "epoch.h"
 #include "error.h"
+#include "join.h"
 
 typedef unsigned long long ull;
 
@@ -24,6 +25,8 @@ int vsf_dma_refuse(const struct vfiosafe_device *dev, const char *call)
 	if (vsf_depth() > 0)
 		return vsf_fail(EDEADLK, "%s inside a section: it may block for seconds",
 				call);
+	if (dev->join)
+		return vsf_join_refuse(dev, call);
 	if (!dev->iommu)
 		return vsf_fail(EOPNOTSUPP,
 				"%s was adopted from an fd: its IOMMU context "

@@ -10,6 +10,7 @@
 #include "dmabuf.h"
 #include "epoch.h"
 #include "error.h"
+#include "join.h"
 #include "p2p.h"
 #include "window.h"
 
@@ -140,8 +141,10 @@ VFIOSAFE_API int vfiosafe_dmabuf_export(struct vfiosafe_dmabuf **out,
 					uint32_t flags)
 {
 	struct vfiosafe_device *dev = bar->dev;
-	int rc = vsf_dmabuf_check(bar, ranges, n, flags);
+	int rc = vsf_join_refuse(dev, "vfiosafe_dmabuf_export");
 
+	if (rc == 0)
+		rc = vsf_dmabuf_check(bar, ranges, n, flags);
 	if (rc == 0)
 		rc = vsf_dmabuf_hold(dev, "vfiosafe_dmabuf_export");
 	if (rc < 0)

@@ -6,6 +6,7 @@
 #include "device.h"
 #include "epoch.h"
 #include "error.h"
+#include "join.h"
 #include "window.h"
 
 VFIOSAFE_API int vfiosafe_device_set_driver(struct vfiosafe_device *dev,
@@ -25,7 +26,7 @@ VFIOSAFE_API int vfiosafe_device_set_driver(struct vfiosafe_device *dev,
 			return rc;
 	}
 	pthread_mutex_lock(&dev->lock);
-	if (dev->run || dev->peer) {
+	if (dev->run || dev->peer || vsf_join_is_busy(dev)) {
 		rc = -EBUSY;
 	} else {
 		dev->ops = copy;
@@ -86,9 +87,11 @@ static int call(struct vfiosafe_device *dev, enum vsf_callback which)
 	return 0;
 }
 
-int vsf_callback(struct vfiosafe_device *dev, enum vsf_callback which, int64_t deadline)
+int vsf_callback_under(struct vfiosafe_device *dev, enum vsf_callback which, uint64_t word,
+		       int64_t deadline)
 {
 	struct vsf_thread *self;
+	const uint64_t *leads;
 	struct pass before;
 	size_t depth;
 	int rc = vsf_thread_get(&self);
@@ -96,16 +99,26 @@ int vsf_callback(struct vfiosafe_device *dev, enum vsf_callback which, int64_t d
 	if (rc < 0)
 		return rc;
 	depth = vsf_depth();
-	before = pass_enter(self, dev, vsf_device_word(dev));
+	before = pass_enter(self, dev, word);
+	leads = self->leads;
+	/* In a client the word may move on under it: a callback it is all the same. */
+	if (dev->join)
+		self->leads = dev->word;
 	set_callback_runs(dev, true, which);
 	rc = call(dev, which);
 	set_callback_runs(dev, false, which);
+	self->leads = leads;
 	pass_leave(self, before);
 	if (vsf_depth() != depth)
 		return vsf_fail(EINVAL, "a callback returned inside a section that it began");
 	if (rc == 0 && vsf_now(dev->sys) > deadline)
 		return -ETIME;
 	return rc > 0 ? -EINVAL : rc;
+}
+
+int vsf_callback(struct vfiosafe_device *dev, enum vsf_callback which, int64_t deadline)
+{
+	return vsf_callback_under(dev, which, vsf_device_word(dev), deadline);
 }
 
 int vsf_callback_p2p(struct vfiosafe_device *dev, const struct vsf_p2p_call *call)
@@ -137,17 +150,30 @@ int vsf_callback_p2p(struct vfiosafe_device *dev, const struct vsf_p2p_call *cal
 	return rc > 0 ? -EINVAL : rc;
 }
 
-int vsf_callback_enter(struct vsf_callback_guard *guard, struct vfiosafe_device *dev)
+static int guard_enter(struct vsf_callback_guard *guard, const struct vfiosafe_device *dev,
+		       uint64_t value)
 {
+	struct pass before;
 	int rc = vsf_thread_get(&guard->self);
 
 	if (rc < 0)
 		return rc;
-	guard->word = guard->self->pass_word;
-	guard->value = guard->self->pass_value;
-	guard->gate = guard->self->pass_gate;
-	(void)pass_enter(guard->self, dev, VSF_PASS_NOTHING);
+	before = pass_enter(guard->self, dev, value);
+	guard->word = before.word;
+	guard->value = before.value;
+	guard->gate = before.gate;
 	return 0;
+}
+
+int vsf_callback_enter(struct vsf_callback_guard *guard, struct vfiosafe_device *dev)
+{
+	return guard_enter(guard, dev, VSF_PASS_NOTHING);
+}
+
+int vsf_callback_beside(struct vsf_callback_guard *guard, struct vfiosafe_device *dev,
+			uint64_t word)
+{
+	return guard_enter(guard, dev, word);
 }
 
 void vsf_callback_leave(const struct vsf_callback_guard *guard)

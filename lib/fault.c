@@ -11,6 +11,7 @@
 #include "epoch.h"
 #include "error.h"
 #include "fault.h"
+#include "join.h"
 #include "log.h"
 #include <vfiosafe/fault.h>
 
@@ -281,11 +282,13 @@ int vsf_fault_map_back(struct vfiosafe_device *dev)
 	(void)each_range(dev, hold_range);
 	wait_handlers(dev->sys); /* (B) */
 	/* Now: a fault after the BARs are back finds it open, and closes it again. */
-	vsf_words_reopen_gate(dev->words);
+	if (dev->join)
+		vsf_join_open_to_driver(dev);
+	else
+		vsf_words_reopen_gate(dev->words);
 	pthread_mutex_lock(&dev->map_lock);
 	/* After that close has replaced the fd and the BARs. */
-	rc = vsf_device_state(dev) == VFIOSAFE_GONE ? vsf_state_error(0, 0)
-						    : each_range(dev, map_back_range);
+	rc = vsf_is_gone(dev) ? vsf_gone_error(dev) : each_range(dev, map_back_range);
 	pthread_mutex_unlock(&dev->map_lock);
 	(void)each_range(dev, let_go_range);
 	return rc;
@@ -303,7 +306,9 @@ bool vsf_fault_poisoned(struct vfiosafe_device *dev)
 
 void vsf_fault_collect(struct vfiosafe_device *dev)
 {
-	if (vsf_gate_state(dev) == VFIOSAFE_FAULT && vsf_device_state(dev) == VFIOSAFE_LIVE)
+	if (dev->join)
+		vsf_join_fault_collect(dev);
+	else if (vsf_gate_state(dev) == VFIOSAFE_FAULT && vsf_device_state(dev) == VFIOSAFE_LIVE)
 		vsf_device_fault(dev, VFIOSAFE_CAUSE_FAULT,
 				 "SIGBUS in a mapped BAR: memory decode is off, or the device "
 				 "sleeps");

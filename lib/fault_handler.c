@@ -62,12 +62,21 @@ int vsf_fault_replace(struct vsf_fault_range *range, uintptr_t from, size_t len)
 	return 0;
 }
 
-/* LIVE to FAULT; whatever else it says stays. True if this fault closed it. */
+/* Of a client also while sections end, or its driver is let through. */
+static bool is_open(uint64_t gate)
+{
+	enum vfiosafe_state state = vsf_word_state(gate);
+
+	return state == VFIOSAFE_LIVE || state == VFIOSAFE_QUIESCE ||
+	       state == VFIOSAFE_REINIT;
+}
+
+/* To FAULT; whatever else it says stays. True if this fault closed it. */
 static bool close_gate(uint64_t *gate)
 {
 	uint64_t old = __atomic_load_n(gate, __ATOMIC_RELAXED);
 
-	while (vsf_word_state(old) == VFIOSAFE_LIVE)
+	while (is_open(old))
 		if (__atomic_compare_exchange_n(gate, &old,
 						vsf_word(vsf_word_generation(old),
 							 VFIOSAFE_FAULT),

@@ -103,6 +103,47 @@ void vsf_words_reopen_gate(struct vsf_words *words)
 				 __ATOMIC_SEQ_CST);
 }
 
+/* FAULT comes from the SIGBUS handler too, from wherever an access may be made. */
+static const unsigned int gate_leaves_to[STATES] = {
+	[VFIOSAFE_LIVE] = TO(QUIESCE) | TO(FAULT),
+	[VFIOSAFE_QUIESCE] = TO(LIVE) | TO(REINIT) | TO(FAULT),
+	[VFIOSAFE_REINIT] = TO(LIVE) | TO(QUIESCE) | TO(FAULT),
+	[VFIOSAFE_FAULT] = TO(REINIT),
+};
+
+int vsf_gate_move(struct vsf_words *words, const struct vfiosafe_sys *sys,
+		  enum vfiosafe_state from, enum vfiosafe_state to)
+{
+	uint64_t old = __atomic_load_n(&words->gate, __ATOMIC_RELAXED);
+
+	do {
+		if (vsf_word_state(old) != from || from >= STATES ||
+		    !(gate_leaves_to[from] & 1u << to))
+			return -EAGAIN;
+		/* As the device word's: what reinit wrote goes with LIVE; (A) of epoch.h. */
+	} while (!__atomic_compare_exchange_n(&words->gate, &old, vsf_word_after(old, to),
+					      false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	vsf_words_ring(words, sys);
+	return 0;
+}
+
+int vsf_gate_end(struct vsf_words *words, const struct vfiosafe_sys *sys,
+		 enum vfiosafe_state to)
+{
+	uint64_t old = __atomic_load_n(&words->gate, __ATOMIC_RELAXED);
+	enum vfiosafe_state from;
+
+	do {
+		from = vsf_word_state(old);
+		if (from == VFIOSAFE_GONE || from == to)
+			return -EAGAIN;
+	} while (!__atomic_compare_exchange_n(&words->gate, &old,
+					      vsf_word(vsf_word_generation(old), to), false,
+					      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+	vsf_words_ring(words, sys);
+	return 0;
+}
+
 int vsf_words_new(struct vsf_words **out, const struct vfiosafe_sys *sys,
 		  uint64_t generation)
 {

@@ -64,6 +64,17 @@ void vsf_words_ring(struct vsf_words *words, const struct vfiosafe_sys *sys);
 /* The gate from FAULT to LIVE, one on, so that older views do not match. */
 void vsf_words_reopen_gate(struct vsf_words *words);
 
+/*
+ * The gate of a client (join.h): from @from to @to, and rings the bell; entering REINIT
+ * is one generation on. -EAGAIN if it is not in @from, or may not go there.
+ */
+int vsf_gate_move(struct vsf_words *words, const struct vfiosafe_sys *sys,
+		  enum vfiosafe_state from, enum vfiosafe_state to);
+
+/* To GONE or VSF_GATE_OWNER_DEAD, from where it is. -EAGAIN: it has ended before. */
+int vsf_gate_end(struct vsf_words *words, const struct vfiosafe_sys *sys,
+		 enum vfiosafe_state to);
+
 /* A fresh pair, LIVE in @generation. */
 int vsf_words_new(struct vsf_words **out, const struct vfiosafe_sys *sys,
 		  uint64_t generation);

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "epoch.h"
 #include "error.h"
+#include "join.h"
 #include "uapi.h"
 
 #define MSIX_ENABLE 0x8000 /* of the capability's control word */
@@ -55,6 +56,8 @@ int vsf_irq_enter(struct vfiosafe_device *dev, enum vfiosafe_irq_kind kind,
 	if (slow && vsf_depth() > 0)
 		return vsf_fail(EDEADLK, "%s inside a section: it takes milliseconds",
 				slow);
+	if (dev->join)
+		return vsf_join_refuse(dev, slow ? slow : "vfiosafe_irq_mask or _trigger");
 	if ((unsigned int)kind >= VSF_IRQ_KINDS)
 		return vsf_fail(EINVAL,
 				"there is no kind %d of interrupts: INTX, MSI or MSIX",

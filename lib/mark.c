@@ -4,7 +4,9 @@
 #include <stdio.h>
 
 #include "error.h"
+#include "join.h"
 #include "log.h"
+#include "share.h"
 #include "window.h"
 
 /*
@@ -26,6 +28,9 @@ bool vsf_device_mark(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 {
 	bool faulted = false;
 
+	/* The owner's to decide: it is told, when the section has ended. */
+	if (dev->join)
+		return cause != VFIOSAFE_CAUSE_DEAD;
 	pthread_mutex_lock(&dev->lock);
 	if (is_over(dev, cause)) {
 		pthread_mutex_unlock(&dev->lock);
@@ -82,8 +87,13 @@ void vsf_device_lost_call(struct vfiosafe_device *dev, enum vfiosafe_cause cause
 void vsf_device_lost(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 		     const char *why)
 {
+	if (dev->join) {
+		(void)vsf_join_lost(dev, why);
+		return;
+	}
 	vsf_event_put(dev, VFIOSAFE_EVENT_FAULT, 0, cause, 1);
 	vsf_log(VFIOSAFE_LOG_ERROR, "%s: FAULT: %s", dev->address, why);
+	vsf_share_tell(dev);
 	if (!is_owed(dev))
 		vsf_device_lost_call(dev, cause);
 }
@@ -97,10 +107,12 @@ void vsf_device_fault(struct vfiosafe_device *dev, enum vfiosafe_cause cause,
 
 VFIOSAFE_API int vfiosafe_mark_lost(struct vfiosafe_device *dev, const char *why)
 {
-	int rc = vsf_state_error(vsf_device_word(dev), dev->words->gate);
+	int rc = vsf_state_error(vsf_device_word(dev), vsf_gate_word(dev));
 
-	if (rc == -ENODEV)
+	if (rc == -ENODEV || rc == -EOWNERDEAD)
 		return rc;
+	if (dev->join)
+		return vsf_join_lost(dev, why ? why : "marked lost");
 	vsf_device_fault(dev, VFIOSAFE_CAUSE_MARKED, why ? why : "marked lost");
 	return 0;
 }

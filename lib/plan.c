@@ -9,6 +9,7 @@
 #include "door.h"
 #include "epoch.h"
 #include "error.h"
+#include "join.h"
 #include "plan.h"
 #include "uapi.h"
 
@@ -284,6 +285,9 @@ VFIOSAFE_API int vfiosafe_reset_plan(struct vfiosafe_plan **out,
 				"vfiosafe_reset_plan inside a section: it blocks");
 	if (vsf_words_forked(dev->words) || vsf_device_state(dev) == VFIOSAFE_GONE)
 		return vsf_state_error(0, 0);
+	rc = vsf_join_refuse(dev, "vfiosafe_reset_plan");
+	if (rc < 0)
+		return rc;
 	if (method > VFIOSAFE_METHOD_HOT)
 		return vsf_fail(EINVAL, "method is %d; it may be AUTO, FUNCTION or HOT",
 				(int)method);

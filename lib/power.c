@@ -35,7 +35,7 @@ VFIOSAFE_API int vfiosafe_set_power(struct vfiosafe_device *dev, enum vfiosafe_p
 	default:
 		return vsf_fail(EINVAL, "there is no power state %d", (int)power);
 	}
-	if (!dev->pm_cap && wish.kind == VSF_KIND_PARK)
+	if (!dev->pm_cap && !dev->join && wish.kind == VSF_KIND_PARK)
 		return vsf_fail(EOPNOTSUPP, "%s has no power management capability",
 				dev->address);
 	return park(dev, wish, opts, "vfiosafe_set_power");

@@ -9,6 +9,7 @@
 #include "door.h"
 #include "error.h"
 #include "fault.h"
+#include "join.h"
 #include "section.h"
 
 #define PCI_COMMAND_PORTS 0x1
@@ -128,7 +129,10 @@ void vsf_classify(struct vfiosafe_device *dev, const struct vfiosafe_bar *bar,
 	vsf_after_device_load();
 	if (bar)
 		count(dev->probe.suspicions);
-	ask_config(dev, bar, verdict);
+	if (dev->join)
+		vsf_join_classify(dev, verdict);
+	else
+		ask_config(dev, bar, verdict);
 	if (verdict->err == 0)
 		(void)vsf_sentinel_look(dev, verdict);
 	if (bar && verdict->err == 0)

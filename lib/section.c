@@ -28,15 +28,33 @@ int vsf_state_error(uint64_t device_word, uint64_t gate_word)
 	return 0;
 }
 
+static bool is_whole(uint64_t word)
+{
+	return vsf_word_state(word) == VFIOSAFE_LIVE ||
+	       vsf_word_state(word) == VFIOSAFE_QUIESCE;
+}
+
+/*
+ * A callback of a client: the owner may begin a window, or call one off, and has to wait
+ * for that callback before it resets.
+ */
+static bool still_waits(uint64_t before, uint64_t now)
+{
+	return vsf_word_generation(before) == vsf_word_generation(now) &&
+	       is_whole(before) && is_whole(now);
+}
+
 bool vsf_passes(const struct vsf_thread *self, const uint64_t *word, uint64_t device,
 		uint64_t gate)
 {
 	enum vfiosafe_state state = vsf_word_state(gate);
+	bool client = state == VFIOSAFE_QUIESCE || state == VFIOSAFE_REINIT;
 
-	return self->pass_word == word && self->pass_value == device &&
-	       self->pass_gate == gate &&
-	       (state == VFIOSAFE_LIVE || state == VFIOSAFE_QUIESCE ||
-		state == VFIOSAFE_REINIT);
+	if (self->pass_word != word || self->pass_gate != gate)
+		return false;
+	if (client)
+		return still_waits(self->pass_value, device);
+	return state == VFIOSAFE_LIVE && self->pass_value == device;
 }
 
 /* Is the view that of the generation, here and in the owner, that will be LIVE? */

@@ -23,7 +23,7 @@
 
 static int access(const struct vsf_sentinel *s, uint64_t *value, bool write)
 {
-	return vsf_one_access(s->bar, s->offset, s->width, value, write);
+	return vsf_one_access(s->bar, 0, s->offset, s->width, value, write);
 }
 
 static uint64_t generation_now(const struct vfiosafe_device *dev)

@@ -6,6 +6,7 @@
 #include "access.h"
 #include "epoch.h"
 #include "error.h"
+#include "join.h"
 #include "window.h"
 
 #define SET_TIMEOUT_MS 10000
@@ -119,6 +120,8 @@ VFIOSAFE_API int vfiosafe_set_sentinel(struct vfiosafe_device *dev,
 
 	if (rc == 0 && vsf_words_forked(dev->words))
 		rc = vsf_state_error(0, 0);
+	if (rc == 0)
+		rc = vsf_join_refuse(dev, "vfiosafe_set_sentinel");
 	if (rc == 0 && sentinel)
 		rc = read_want(&s, dev, sentinel);
 	if (rc < 0)

@@ -8,6 +8,7 @@
 #include "door.h"
 #include "epoch.h"
 #include "error.h"
+#include "join.h"
 #include "plan.h"
 #include "set.h"
 #include "uapi.h"
@@ -138,7 +139,7 @@ static int refuse_device(const struct vfiosafe_device *dev, const char *call)
 		return vsf_fail(EDEADLK, "%s inside a section: it blocks", call);
 	if (vsf_words_forked(dev->words) || vsf_device_state(dev) == VFIOSAFE_GONE)
 		return vsf_state_error(0, 0);
-	return 0;
+	return vsf_join_refuse(dev, call);
 }
 
 VFIOSAFE_API int vfiosafe_set_new(struct vfiosafe_set **out,

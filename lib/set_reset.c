@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "fault.h"
+#include "join.h"
 #include "set.h"
 
 /* Before the set is written to: this may be a callback of its own reset. */
@@ -17,6 +18,8 @@ static int refuse(const struct vfiosafe_set *set, const char *call)
 		rc = vsf_refuse_inside(dev, call);
 		if (rc == 0 && vsf_words_forked(dev->words))
 			rc = vsf_state_error(0, 0);
+		if (rc == 0)
+			rc = vsf_join_refuse(dev, call);
 	}
 	return rc;
 }

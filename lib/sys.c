@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "sys.h"
+#include "sys_share.h"
 
 static int result(long rc)
 {
@@ -321,6 +322,20 @@ static const struct vfiosafe_sys real = {
 	.epoll = sys_epoll,
 	.epoll_add = sys_epoll_add,
 	.memlock_limit = sys_memlock_limit,
+	.socketpair = vsf_real_socketpair,
+	.credentials = vsf_real_credentials,
+	.send = vsf_real_send,
+	.receive = vsf_real_receive,
+	.receive_no_fds = vsf_real_receive_no_fds,
+	.epoll_del = vsf_real_epoll_del,
+	.epoll_wait = vsf_real_epoll_wait,
+	.timer = vsf_real_timer,
+	.timer_set = vsf_real_timer_set,
+	.pidfd = vsf_real_pidfd,
+	.kill = vsf_real_kill,
+	.sealable = vsf_real_sealable,
+	.seal = vsf_real_seal,
+	.sealed = vsf_real_sealed,
 	.membarrier = sys_membarrier,
 	.futex_wait = sys_futex_wait,
 	.futex_wake = sys_futex_wake,

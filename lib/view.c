@@ -2,6 +2,7 @@
 /* Taking and renewing a view. */
 #include "device.h"
 #include "epoch.h"
+#include "join.h"
 #include "section.h"
 
 /* One atomic store per word: other threads may be reading the view (view.h). */
@@ -22,6 +23,8 @@ int vsf_device_view(struct vfiosafe_device *dev, struct vfiosafe_view *view)
 	if (!vsf_beside_callback(dev, word)) {
 		int rc = vsf_state_error(word, gate);
 
+		if (rc == 0)
+			rc = vsf_join_is_back(dev, word);
 		if (rc < 0)
 			return rc;
 	}

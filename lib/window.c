@@ -8,9 +8,11 @@
 #include "epoch.h"
 #include "error.h"
 #include "fault.h"
+#include "join.h"
 #include "log.h"
 #include "p2p.h"
 #include "plan.h"
+#include "share.h"
 #include "window.h"
 
 /* Is it a reset, and no less than what is wanted? Hot resets are joined as a whole. */
@@ -70,6 +72,7 @@ int vsf_window_lead(struct vfiosafe_window *win)
 	if (rc < 0)
 		return vsf_run_call_off(win->run, ECANCELED, "membarrier failed: %s",
 					strerror(-rc));
+	vsf_share_prepare(win->run);
 	return 0;
 }
 
@@ -84,7 +87,9 @@ int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 		return rc;
 	if (vsf_words_forked(dev->words))
 		return vsf_state_error(0, 0);
-	rc = vsf_window_opts(&want, opts);
+	rc = vsf_join_refuse(dev, call);
+	if (rc == 0)
+		rc = vsf_window_opts(&want, opts);
 	if (rc < 0)
 		return rc;
 	if (vsf_kind_resets(wish.kind) && !dev->can_reset)
@@ -177,31 +182,46 @@ static int go_on_by_force(struct vsf_run *run)
 	run->unknown = true;
 	run->deadline = vsf_now(run->dev->sys) + run->timeout;
 	vsf_p2p_quiesced(run);
+	vsf_share_force(run);
 	run->phase = VSF_PHASE_QUIESCED;
 	return 0;
 }
 
-/* Ours, then the program's own: 0, -EAGAIN, or its refusal. */
+static int own_drain(struct vsf_run *run)
+{
+	int rc = vsf_callback_drain(run);
+
+	return rc == 0 || rc == -EAGAIN ? rc
+					: vsf_fail(ECANCELED, "opts.drain of %s refused (%d)",
+						   run->dev->address, rc);
+}
+
+/* Ours, the clients', the program's own: 0, -EAGAIN, or a refusal, with a text. */
 static int is_drained(struct vsf_run *run)
 {
 	pid_t tid;
+	int rc;
 
 	if (run->from_parked)
 		return 0;
-	return vsf_drained(run->dev, &tid) ? vsf_callback_drain(run) : -EAGAIN;
+	if (!vsf_drained(run->dev, &tid))
+		return -EAGAIN;
+	rc = vsf_share_votes(run);
+	return rc == 0 ? own_drain(run) : rc;
 }
 
 /* The text of who is in the way. */
-static void say_who(const struct vfiosafe_device *dev)
+static void say_who(struct vsf_run *run)
 {
+	const struct vfiosafe_device *dev = run->dev;
 	pid_t tid;
 
-	if (vsf_drained(dev, &tid))
+	if (!vsf_drained(dev, &tid))
+		(void)vsf_drain_refuse(dev, ETIMEDOUT, tid);
+	else if (vsf_share_refuse(run, ETIMEDOUT) == 0)
 		(void)vsf_fail(ETIMEDOUT, "%s: the program's own drain (opts.drain) was not "
 					  "over at the deadline",
 			       dev->address);
-	else
-		(void)vsf_drain_refuse(dev, ETIMEDOUT, tid);
 }
 
 int vsf_run_poll_drain(struct vsf_run *run)
@@ -214,11 +234,10 @@ int vsf_run_poll_drain(struct vsf_run *run)
 	if (rc == 0)
 		return 0;
 	if (rc != -EAGAIN)
-		return vsf_run_call_off(run, ECANCELED, "opts.drain of %s refused (%d)",
-					run->dev->address, rc);
+		return vsf_run_call_off(run, ECANCELED, "%s", vfiosafe_error_text());
 	if (vsf_now(run->dev->sys) < run->deadline)
 		return -EAGAIN;
-	say_who(run->dev);
+	say_who(run);
 	if (run->force && vsf_fault_can_poison(run->dev))
 		return go_on_by_force(run);
 	return vsf_run_call_off(run, ETIMEDOUT, "%s", vfiosafe_error_text());
@@ -324,6 +343,8 @@ VFIOSAFE_API int64_t vfiosafe_window_deadline(const struct vfiosafe_device *cdev
 		deadline = dev->run->deadline;
 	else if (dev->peer)
 		deadline = dev->peer_deadline;
+	else if (dev->join)
+		deadline = vsf_join_deadline(dev);
 	pthread_mutex_unlock(&dev->lock);
 	return deadline;
 }

@@ -163,7 +163,10 @@ int vsf_window_refuse(struct vfiosafe_device *dev, enum vsf_kind kind);
 /* The rest of a window with dev and wish; its time begins. -EINVAL with a text. */
 int vsf_window_opts(struct vfiosafe_window *win, const struct vfiosafe_reset_opts *from);
 
-/* window_drive.c: a whole window in one call */
+/* window_drive.c: what can be done now; true: over, with *@rc */
+bool vsf_window_step(struct vfiosafe_window *win, int *rc);
+
+/* a whole window in one call */
 int vsf_window_take_through(struct vfiosafe_device *dev,
 			    const struct vfiosafe_reset_opts *opts, struct vsf_wish wish,
 			    const char *call);
@@ -176,6 +179,9 @@ enum vsf_callback { VSF_QUIESCE, VSF_RESUME, VSF_READY, VSF_REINIT };
  * is none. -ETIME if it returned after @deadline.
  */
 int vsf_callback(struct vfiosafe_device *dev, enum vsf_callback which, int64_t deadline);
+/* The same under @word, that of which it was decided to run it. */
+int vsf_callback_under(struct vfiosafe_device *dev, enum vsf_callback which, uint64_t word,
+		       int64_t deadline);
 
 /* p2p_stop or p2p_start of an importer. */
 struct vsf_p2p_call {
@@ -194,6 +200,9 @@ struct vsf_callback_guard {
 	uint64_t value, gate;
 };
 int vsf_callback_enter(struct vsf_callback_guard *guard, struct vfiosafe_device *dev);
+/* With accesses under @word let through: for a callback that runs in another process. */
+int vsf_callback_beside(struct vsf_callback_guard *guard, struct vfiosafe_device *dev,
+			uint64_t word);
 void vsf_callback_leave(const struct vsf_callback_guard *guard);
 
 /* The program's own drain, beside ours: 0, -EAGAIN (not yet), or a refusal. */

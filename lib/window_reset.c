@@ -10,6 +10,7 @@
 #include "fault.h"
 #include "park.h"
 #include "plan.h"
+#include "share.h"
 #include "uapi.h"
 #include "window.h"
 
@@ -212,6 +213,13 @@ static int poll_stragglers(struct vsf_run *run)
 						    "%s was reset by force, but thread %d is "
 						    "still in a section: its BARs stay private",
 						    address, (int)tid)
+				    : -EAGAIN;
+	rc = vsf_share_stragglers(run);
+	if (rc < 0 && vsf_share_refuse(run, EBUSY) < 0)
+		return is_late(run) ? vsf_run_fault(run, VFIOSAFE_CAUSE_STUCK,
+						    "it was reset by force, but: %s; its BARs "
+						    "stay private",
+						    vfiosafe_error_text())
 				    : -EAGAIN;
 	rc = vsf_callback_drain(run);
 	if (rc == 0 || (rc == -EAGAIN && !is_late(run)))

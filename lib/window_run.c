@@ -11,6 +11,7 @@
 #include "log.h"
 #include "p2p.h"
 #include "park.h"
+#include "share.h"
 #include "window.h"
 
 void vsf_run_put(struct vsf_run *run)
@@ -108,6 +109,7 @@ int vsf_run_start(struct vsf_run **out, struct vfiosafe_device *dev,
 int vsf_run_over(struct vsf_run *run, int result)
 {
 	struct vfiosafe_device *dev = run->dev;
+	uint64_t id = run->id;
 
 	run->phase = VSF_PHASE_OVER;
 	run->result = result;
@@ -121,6 +123,7 @@ int vsf_run_over(struct vsf_run *run, int result)
 	vsf_words_ring(dev->words, dev->sys);
 	pthread_mutex_unlock(&dev->lock);
 	vsf_run_put(run);
+	vsf_share_over(dev, id, result);
 	vsf_p2p_start_imports(dev, NULL);
 	vsf_count_inside(dev, -1);
 	return result;
@@ -275,7 +278,7 @@ VFIOSAFE_API const char *vfiosafe_cause_name(enum vfiosafe_cause cause)
 		[VFIOSAFE_CAUSE_DRIVER] = "a driver callback failed",
 		[VFIOSAFE_CAUSE_ACCESS] = "the kernel refused an access",
 		[VFIOSAFE_CAUSE_CLOSED] = "closed",
-		[VFIOSAFE_CAUSE_STUCK] = "a section outlived a forced reset",
+		[VFIOSAFE_CAUSE_STUCK] = "a section, or a client, outlived a forced reset",
 		[VFIOSAFE_CAUSE_FAULT] = "SIGBUS in a BAR",
 		[VFIOSAFE_CAUSE_AER] = "a PCIe error (AER)",
 		[VFIOSAFE_CAUSE_POWER] = "a change of power or decode",

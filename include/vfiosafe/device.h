@@ -19,6 +19,7 @@ enum vfiosafe_door {
 	VFIOSAFE_DOOR_CDEV = 1,	 /* /dev/vfio/devices/vfioN and /dev/iommu */
 	VFIOSAFE_DOOR_GROUP = 2, /* /dev/vfio/N and /dev/vfio/vfio */
 	VFIOSAFE_DOOR_FD = 3,	 /* adopted; never an option */
+	VFIOSAFE_DOOR_SHARED = 4, /* joined (share.h); likewise */
 };
 
 /* Options; zeroed members (and members beyond @size) mean the default. */

@@ -57,11 +57,18 @@ enum vfiosafe_event_type {
 	 * of which map.
 	 */
 	VFIOSAFE_EVENT_P2P = 8,
+	/*
+	 * A process that shares this device is no longer a client (share.h). result: 0 it
+	 * left, -ESRCH it died or hung up, -EPROTO it said what the protocol does not
+	 * know, -ETIMEDOUT it was late and a reset by force went on without it, -EPERM it
+	 * was not let in.
+	 */
+	VFIOSAFE_EVENT_PEER = 9,
 };
 
 struct vfiosafe_event {
 	uint32_t type;	     /* enum vfiosafe_event_type; skip those you do not know */
-	int32_t result;	     /* of WINDOW_CLOSED and P2P; else 0 */
+	int32_t result;	     /* of WINDOW_CLOSED, P2P and PEER; else 0 */
 	uint64_t generation; /* the device's when the event was noticed */
 	int64_t time_ns;     /* of CLOCK_MONOTONIC, then */
 	uint32_t cause;	     /* enum vfiosafe_cause, where said above; else NONE */

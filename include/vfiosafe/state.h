@@ -41,7 +41,7 @@ enum vfiosafe_cause {
 	VFIOSAFE_CAUSE_DRIVER,	    /* a callback failed, or returned too late */
 	VFIOSAFE_CAUSE_ACCESS,	    /* the kernel refused an access (EIO) */
 	VFIOSAFE_CAUSE_CLOSED,	    /* vfiosafe_device_close() */
-	VFIOSAFE_CAUSE_STUCK,	    /* a section outlived a forced reset */
+	VFIOSAFE_CAUSE_STUCK,	    /* a section, or a client, outlived a forced reset */
 	VFIOSAFE_CAUSE_FAULT,	    /* SIGBUS in a mapped BAR */
 	VFIOSAFE_CAUSE_AER,	    /* a PCIe error that the kernel reported */
 	VFIOSAFE_CAUSE_POWER,	    /* power.h; of windows only, never of FAULT */

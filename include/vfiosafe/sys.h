@@ -19,6 +19,18 @@
 
 VFIOSAFE_BEGIN_DECLS
 
+#define VFIOSAFE_RECEIVED_FDS 20
+
+/* What came with a message. */
+struct vfiosafe_received {
+	unsigned int count;
+	int fd[VFIOSAFE_RECEIVED_FDS];
+	/* who sent it, as the kernel says; pid 0 if it was not asked for */
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+};
+
 struct vfiosafe_sys {
 	size_t size; /* sizeof(struct vfiosafe_sys) */
 	void *ctx;
@@ -62,6 +74,39 @@ struct vfiosafe_sys {
 	int (*epoll_add)(void *ctx, int epoll_fd, int fd);
 	/* what RLIMIT_MEMLOCK allows this process, in bytes */
 	int (*memlock_limit)(void *ctx, uint64_t *bytes);
+
+	/*
+	 * For devices that several processes share. Sockets are SOCK_SEQPACKET; send and
+	 * receive never block (-EAGAIN) and never raise SIGPIPE. Fds that come are
+	 * close-on-exec and the caller's, also if the message is refused.
+	 */
+	int (*socketpair)(void *ctx, int fds[2]);
+	/* credentials come with each message from now on */
+	int (*credentials)(void *ctx, int fd);
+	int (*send)(void *ctx, int fd, const void *buf, size_t len, const int *fds,
+		    unsigned int count);
+	/* its length, 0 at the end; -EMSGSIZE if it was longer, or had more fds */
+	ssize_t (*receive)(void *ctx, int fd, void *buf, size_t len,
+			   struct vfiosafe_received *with);
+	/*
+	 * The same, from somebody who has no fds to send: the kernel drops those that
+	 * come, also -EMSGSIZE. To close a stranger's fd may block for ever.
+	 */
+	ssize_t (*receive_no_fds)(void *ctx, int fd, void *buf, size_t len,
+				  struct vfiosafe_received *with);
+	int (*epoll_del)(void *ctx, int epoll_fd, int fd);
+	/* fds of those that are readable, at most @count; 0 if none by @deadline_ns */
+	int (*epoll_wait)(void *ctx, int epoll_fd, int *fds, unsigned int count,
+			  int64_t deadline_ns);
+	/* readable from a point of CLOCK_MONOTONIC on; 0 or VFIOSAFE_FOREVER: never */
+	int (*timer)(void *ctx);
+	int (*timer_set)(void *ctx, int fd, int64_t at_ns);
+	int (*pidfd)(void *ctx, pid_t pid);
+	int (*kill)(void *ctx, int pidfd);
+	/* a memfd that can be sealed; the seals of a file (F_SEAL_...), and its length */
+	int (*sealable)(void *ctx, const char *name, size_t len);
+	int (*seal)(void *ctx, int fd, unsigned int seals);
+	int (*sealed)(void *ctx, int fd, unsigned int *seals, uint64_t *len);
 
 	int (*membarrier)(void *ctx, int command);
 	/* sleeps while *@word == @value, until @deadline_ns; spurious wake-ups

@@ -34,6 +34,7 @@
 #ifndef VFIOSAFE_VFIOSAFE_H
 #define VFIOSAFE_VFIOSAFE_H
 
+#include <vfiosafe/agent.h>
 #include <vfiosafe/api.h>
 #include <vfiosafe/bar.h>
 #include <vfiosafe/config.h>
@@ -56,6 +57,7 @@
 #include <vfiosafe/region.h>
 #include <vfiosafe/section.h>
 #include <vfiosafe/set.h>
+#include <vfiosafe/share.h>
 #include <vfiosafe/state.h>
 #include <vfiosafe/version.h>
 #include <vfiosafe/view.h>

@@ -35,6 +35,10 @@ enum vfiosafe_policy {
 	 * error. The BARs come back, and the device becomes LIVE, when they
 	 * have ended; if they do not within the time-out once more: FAULT.
 	 * As ABORT if a mapping was adopted that may not be replaced.
+	 *
+	 * Of a device that is shared (share.h): a client that only calls and has not
+	 * agreed is cut off. One that has the device mapped is killed if its grant says
+	 * so; the device becomes LIVE when it has agreed or ended, else FAULT as above.
 	 */
 	VFIOSAFE_POLICY_FORCE = 1,
 };
@@ -74,10 +78,11 @@ struct vfiosafe_reset_opts {
  *
  * Return: 0: LIVE, one generation higher.
  *   Called off, LIVE in the same generation:
- *   -ETIMEDOUT   a section did not end (the text names the thread), or the
- *                device stayed locked (EAGAIN, EBUSY) until the deadline
- *   -ECANCELED   the quiesce callback vetoed, or a preparation failed (the text
- *                says which)
+ *   -ETIMEDOUT   a section did not end (the text names the thread), a client did not
+ *                agree (share.h; the text names it), or the device stayed locked
+ *                (EAGAIN, EBUSY) until the deadline
+ *   -ECANCELED   the quiesce callback or a client vetoed, or a preparation failed (the
+ *                text says which)
  *   Refused, nothing was touched:
  *   -EOPNOTSUPP  the device has no reset method, or sysfs reset_method was emptied
  *                (the text says what else there is, see also vfiosafe_reset_plan());

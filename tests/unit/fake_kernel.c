@@ -75,7 +75,10 @@ const char *fake_call_name(enum fake_call call)
 		"pwrite", "rdev",    "readlink",   "dir_names",	 "mmap",
 		"munmap", "madvise", "membarrier", "futex_wait", "sleep",
 		"memfd",  "eventfd", "event_read", "event_write", "epoll",
-		"epoll_add", "dup_onto", "memlock_limit",
+		"epoll_add", "dup_onto", "memlock_limit", "socketpair", "credentials",
+		"send",	  "receive", "epoll_del",  "epoll_wait", "timer",
+		"timer_set", "pidfd", "kill",	   "sealable",	 "seal",
+		"sealed",
 	};
 
 	return call < FAKE_CALLS ? names[call] : "?";
@@ -167,6 +170,7 @@ void fake_start(struct fake *fake)
 	fake->memlock_limit = UINT64_C(64) << 20;
 	fake_files_install(&fake->sys);
 	fake_events_install(&fake->sys);
+	fake_share_install(&fake->sys);
 	fake_sysfs_install(&fake->sys);
 	fake_memory_install(&fake->sys);
 	fake_clock_install(&fake->sys);

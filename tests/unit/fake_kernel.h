@@ -15,37 +15,11 @@
 #include <stdint.h>
 #include <vfiosafe/sys.h>
 
+#include "fake_calls.h"
 #include "fake_function.h"
 #include "fake_iommu.h"
 
 #define FAKE_PAGE 4096u
-
-enum fake_call {
-	FAKE_OPEN,
-	FAKE_CLOSE,
-	FAKE_DUP,
-	FAKE_IOCTL, /* key: the request */
-	FAKE_PREAD, /* key: the offset */
-	FAKE_PWRITE,
-	FAKE_RDEV,
-	FAKE_READLINK,
-	FAKE_DIR_NAMES,
-	FAKE_MMAP,
-	FAKE_MUNMAP,
-	FAKE_MADVISE,
-	FAKE_MEMBARRIER,
-	FAKE_FUTEX_WAIT,
-	FAKE_SLEEP,
-	FAKE_MEMFD,
-	FAKE_EVENTFD,
-	FAKE_EVENT_READ,
-	FAKE_EVENT_WRITE,
-	FAKE_EPOLL,
-	FAKE_EPOLL_ADD,
-	FAKE_DUP_ONTO,
-	FAKE_MEMLOCK_LIMIT,
-	FAKE_CALLS,
-};
 
 #define FAKE_ANY UINT64_MAX
 
@@ -112,7 +86,7 @@ struct fake_map {
 #define FAKE_FDS 48
 #define FAKE_MAPS 64
 #define FAKE_FUNCTIONS 4
-#define FAKE_FD0 1000 /* fds count from here: never those of the real kernel */
+#define FAKE_FD0 1000000 /* fds count from here: never those of the real kernel */
 
 struct fake {
 	struct vfiosafe_sys sys;
@@ -179,6 +153,10 @@ void fake_fail(struct fake *fake, enum fake_call call, uint64_t key, int err,
 void fake_fail_later(struct fake *fake, enum fake_call call, uint64_t key, int err,
 		     unsigned int skip, unsigned int times);
 const char *fake_call_name(enum fake_call call);
+
+/* fake_share.c: a real fd becomes the library's to close, or is the test's again */
+int fake_adopt(struct fake *fake, int fd);
+void fake_disown(struct fake *fake);
 
 /* The tree of paths. */
 struct fake_node *fake_find(struct fake *fake, const char *path);

@@ -23,6 +23,9 @@ void fake_files_install(struct vfiosafe_sys *sys);
 /* fake_event.c */
 void fake_events_install(struct vfiosafe_sys *sys);
 
+/* fake_share.c */
+void fake_share_install(struct vfiosafe_sys *sys);
+
 /* fake_sysfs.c */
 void fake_tree_function(struct fake *fake, const struct fake_function *fn);
 void fake_tree_start(struct fake *fake);

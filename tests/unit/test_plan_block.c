@@ -189,18 +189,19 @@ static void a_device_in_low_power_is_not_woken(void **state)
 /* A device that something else opened out of its group; its fd is @fd. */
 static int adopt(const char *address, bool named)
 {
-	int fd = fake_device_fd(&bench.k, bench.fn);
+	int fd = fake_device_fd(&bench.k, bench.fn), ours;
+	char path[64];
 
 	bench.opts.address = address;
 	assert_ok(vfiosafe_device_from_fd(&bench.dev, fd, &bench.opts));
-	if (named)
-		fake_process_device(&bench.k, FAKE_PID, vfiosafe_device_fd(bench.dev),
-				    ADDRESS);
+	if (!named)
+		return fd;
+	ours = vfiosafe_device_fd(bench.dev);
+	fake_process_device(&bench.k, FAKE_PID, ours, ADDRESS);
 	/* /proc/self is a link to the process. */
-	if (named)
-		fake_put(&bench.k, FAKE_TEXT,
-			 fake_find(&bench.k, "/proc/100/fdinfo/1001")->text,
-			 "/proc/self/fdinfo/1001");
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", FAKE_PID, ours);
+	fake_put(&bench.k, FAKE_TEXT, fake_find(&bench.k, path)->text, "/proc/self/fdinfo/%d",
+		 ours);
 	return fd;
 }
 

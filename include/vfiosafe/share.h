@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * share.h - one device, several processes.
+ *
+ * One process owns the device: it opened it, resets it, and serves others over sockets
+ * that the program connected (SOCK_SEQPACKET; socketpair(), or accept() on a path of the
+ * program's choice). A client joins over its end and gets an ordinary device handle:
+ *
+ *      owner                                     client
+ *      vfiosafe_device_open(&dev, ...)
+ *      vfiosafe_share_serve(dev, fd, &grant)     vfiosafe_join(&dev, fd, NULL)
+ *      vfiosafe_agent_start(dev)                 vfiosafe_agent_start(dev)
+ *                                                vfiosafe_bar_map(&bar, dev, 0, 0, 0, 0)
+ *                                                views, sections, accessors: as ever
+ *
+ * Before a reset each client is asked: its agent (agent.h) closes the device to its
+ * process, waits for open sections, runs the quiesce callback, and agrees or refuses with
+ * a reason. After the reset its reinit callback runs, and then it may access the device
+ * again. A client that dies has agreed. One that does not answer by the deadline makes
+ * the window end in -ETIMEDOUT, with its name in the text; by VFIOSAFE_POLICY_FORCE it
+ * is passed over as its grant says.
+ *
+ * What a client can do, whatever it does:
+ *
+ *   by the calls of the owner    what was granted: the owner checks each access. On
+ *                                every kernel.
+ *   by a dma-buf                 what was granted: the kernel maps nothing else. Where
+ *                                it maps dma-bufs of devices.
+ *   by the device fd             everything, resets of the device included: for clients
+ *                                that are trusted as the owner is
+ *
+ * and in all three cases: a right to write registers that start DMA reaches all memory
+ * that the device reaches. It cannot keep a window open past its deadline, nor speak for
+ * another client. Whoever sends what the protocol does not know is disconnected.
+ */
+#ifndef VFIOSAFE_SHARE_H
+#define VFIOSAFE_SHARE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <vfiosafe/state.h>
+
+VFIOSAFE_BEGIN_DECLS
+
+struct vfiosafe_sys;
+
+/* Of one grant, at most. */
+#define VFIOSAFE_GRANT_RANGES 16
+
+/* Of a range. */
+#define VFIOSAFE_GRANT_READ (1u << 0)
+#define VFIOSAFE_GRANT_WRITE (1u << 1)
+
+struct vfiosafe_grant_range {
+	uint32_t bar;	 /* index */
+	uint32_t rights; /* VFIOSAFE_GRANT_READ, _WRITE */
+	uint64_t offset; /* in bytes from the start of the BAR */
+	uint64_t len;	 /* in bytes; 0: to its end */
+};
+
+/* Of a client. */
+#define VFIOSAFE_GRANT_RESET (1u << 0) /* may ask for resets */
+/*
+ * Gets the device fd: it then has everything, and its ranges only say what the library
+ * lets it do by mistake. Only for clients that are trusted like the owner.
+ */
+#define VFIOSAFE_GRANT_DEVICE_FD (1u << 1)
+/* May be killed by a reset by force, if it holds memory of the device and is late. */
+#define VFIOSAFE_GRANT_KILL (1u << 2)
+/* Registers by the owner's calls only, though this kernel could map a dma-buf. */
+#define VFIOSAFE_GRANT_CALLS_ONLY (1u << 3)
+
+struct vfiosafe_grant {
+	size_t size; /* sizeof(struct vfiosafe_grant) */
+	uint32_t rights;
+	uint32_t range_count;
+	const struct vfiosafe_grant_range *ranges; /* copied */
+	/* Who it has to be, as the kernel says; 0: anybody who has the socket. */
+	pid_t pid;
+	bool check_uid;
+	uid_t uid;
+	/* At least so long between two resets that it asked for; 0: 1,000. */
+	uint32_t reset_interval_ms;
+};
+
+/**
+ * vfiosafe_share_serve - let a process share the device
+ * @dev: a device that this process opened or adopted
+ * @socket_fd: a connected socket, SOCK_SEQPACKET; on success it is the library's
+ * @grant: what the client may do
+ *
+ * Returns at once: the client is welcomed by the agent (agent.h) when it says hello,
+ * during a window when that is over. What becomes of it is told by
+ * VFIOSAFE_EVENT_PEER (event.h).
+ *
+ * Return: 0; -EINVAL; -ERANGE a range is outside its BAR; -EPERM @dev is itself one that
+ * was joined; -ENODEV; -ENOMEM or another error of the kernel. On failure the socket is
+ * still the caller's.
+ * Context: any thread, outside of sections and callbacks.
+ */
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int
+vfiosafe_share_serve(struct vfiosafe_device *dev, int socket_fd,
+		     const struct vfiosafe_grant *grant);
+
+/** vfiosafe_share_count - clients that have joined and not left; any thread */
+VFIOSAFE_API unsigned int vfiosafe_share_count(const struct vfiosafe_device *dev);
+
+/* Options; zeroed members mean the default. */
+struct vfiosafe_join_opts {
+	size_t size;	     /* sizeof(struct vfiosafe_join_opts) */
+	const char *name;    /* for messages of the owner; copied, up to 31 characters */
+	uint32_t timeout_ms; /* until the owner has answered; 0: 10,000 */
+	const struct vfiosafe_sys *sys; /* for tests; NULL: the kernel */
+};
+
+/**
+ * vfiosafe_join - use a device that another process owns
+ * @dev: written on success only; vfiosafe_device_close() leaves
+ * @socket_fd: the other end of what the owner serves; on success it is the library's
+ * @opts: or NULL
+ *
+ * The handle is a device as any other, with these differences:
+ *
+ *   - BARs: vfiosafe_bar_map() of anything within one granted range, else -EPERM. A
+ *     range that is granted for reading only, or by calls, is not mapped: accessors work,
+ *     sections have no pointer.
+ *   - vfiosafe_reset() and _recover() ask the owner; -EPERM without that right.
+ *   - vfiosafe_mark_lost() tells the owner, which looks for itself.
+ *   - Config space, interrupts, DMA memory, power, dma-bufs and windows step by step are
+ *     the owner's: -EPERM.
+ *   - Somebody has to run its agent (agent.h): a client that does not answer is in the
+ *     way of every reset. vfiosafe_wait(), vfiosafe_reset() and _recover() do so while
+ *     they wait.
+ *   - When the owner has ended, everything returns -EOWNERDEAD.
+ *
+ * Return: 0; -EPERM the owner refuses (the text says why); -ETIMEDOUT; -EPROTO or
+ * -EPROTONOSUPPORT the other end is not an owner of this version; -EOWNERDEAD it hung
+ * up; -ENOMEM or another error of the kernel. On failure the socket is the caller's.
+ * Context: any thread, outside of sections; blocks.
+ */
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int
+vfiosafe_join(struct vfiosafe_device **dev, int socket_fd,
+	      const struct vfiosafe_join_opts *opts);
+
+VFIOSAFE_END_DECLS
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* Resets that clients ask for: made here, in steps, by whoever dispatches. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "error.h"
+#include "share_parts.h"
+#include "window.h"
+
+#define TIMEOUT_MS 10000
+/* No client keeps the others out for longer. */
+#define TIMEOUT_MAX_MS 60000
+
+bool vsf_client_in_turn(struct vsf_client *client)
+{
+	int64_t now = vsf_now(client->share->dev->sys);
+
+	if (now < client->next_ask)
+		return false;
+	client->next_ask = now + client->interval;
+	return true;
+}
+
+/* With this thread's text, if @result is not 0. */
+static void done(struct vsf_asked *asked, int result)
+{
+	asked->done = true;
+	asked->result = result;
+	if (result < 0)
+		snprintf(asked->text, sizeof(asked->text), "%.95s", vfiosafe_error_text());
+}
+
+static int send_answer(struct vsf_client *client, uint64_t id, int result, const char *text)
+{
+	struct vsf_msg msg = { .type = VSF_MSG_ANSWER, .id = id, .result = result };
+
+	snprintf(msg.text, sizeof(msg.text), "%.95s", text);
+	return vsf_client_send(client, client->sock, &msg, NULL, 0);
+}
+
+int vsf_client_answer(struct vsf_client *client)
+{
+	struct vsf_asked *asked = &client->asked;
+	int rc = asked->done ? send_answer(client, asked->id, asked->result, asked->text) : 0;
+
+	if (rc == 0 && asked->done)
+		memset(asked, 0, sizeof(*asked));
+	return rc;
+}
+
+int vsf_share_ask(struct vsf_client *client, const struct vsf_msg *msg)
+{
+	struct vsf_asked *asked = &client->asked;
+	int64_t wait = client->next_ask - vsf_now(client->share->dev->sys);
+
+	if (client->state != VSF_CLIENT_JOINED)
+		return vsf_fail(EPROTO, "an ASK before it was welcomed");
+	if (asked->kind)
+		return send_answer(client, msg->id, -EBUSY, "the last one is not answered yet") <
+				       0
+			       ? vsf_fail(EPROTO, "it asks, and does not read the answers")
+			       : 0;
+	asked->kind = (enum vsf_ask)msg->kind;
+	asked->id = msg->id;
+	asked->ms = msg->ms ? msg->ms : TIMEOUT_MS;
+	if (asked->ms > TIMEOUT_MAX_MS)
+		asked->ms = TIMEOUT_MAX_MS;
+	if (!(client->rights & VFIOSAFE_GRANT_RESET))
+		done(asked, vsf_fail(EPERM, "the grant does not allow to ask for resets"));
+	else if (!vsf_client_in_turn(client))
+		done(asked, vsf_fail(EBUSY, "the grant allows the next reset in %lld ms",
+				     (long long)(wait / 1000000 + 1)));
+	return 0;
+}
+
+static int begin(struct vsf_client *client)
+{
+	struct vsf_asked *asked = &client->asked;
+	struct vfiosafe_reset_opts opts = { .size = sizeof(opts), .timeout_ms = asked->ms };
+	struct vsf_wish wish = { .kind = asked->kind == VSF_ASK_RECOVER ? VSF_KIND_RECOVER
+									: VSF_KIND_RESET };
+
+	return vsf_window_begin(&asked->win, client->share->dev, &opts, wish,
+				"a reset for a client");
+}
+
+/* True: over, with *@result. */
+static bool step(struct vsf_client *client, int *result)
+{
+	struct vsf_asked *asked = &client->asked;
+
+	if (!asked->win) {
+		*result = begin(client);
+		if (*result < 0) {
+			*result = *result == -EALREADY ? 0 : *result;
+			return true;
+		}
+	}
+	if (!vsf_window_step(asked->win, result))
+		return false;
+	vfiosafe_window_end(asked->win);
+	asked->win = NULL;
+	return true;
+}
+
+bool vsf_share_drive(struct vsf_share *share)
+{
+	struct vsf_client *client;
+	bool soon = false;
+	int result;
+
+	pthread_mutex_lock(&share->lock);
+	for (client = share->clients; client; client = client->next) {
+		if (!client->asked.kind || client->asked.done)
+			continue;
+		/* It is not freed meanwhile: see vsf_clients_reap(). */
+		pthread_mutex_unlock(&share->lock);
+		if (!step(client, &result)) {
+			soon = true;
+			pthread_mutex_lock(&share->lock);
+			continue;
+		}
+		pthread_mutex_lock(&share->lock);
+		done(&client->asked, result);
+		vsf_client_flush(client);
+	}
+	pthread_mutex_unlock(&share->lock);
+	return soon;
+}
+
+/* The device is GONE, and nobody dispatches. */
+void vsf_share_drop(struct vsf_share *share)
+{
+	struct vsf_client *client;
+
+	pthread_mutex_lock(&share->lock);
+	for (client = share->clients; client; client = client->next) {
+		struct vfiosafe_window *win = client->asked.win;
+
+		if (!win)
+			continue;
+		client->asked.win = NULL;
+		pthread_mutex_unlock(&share->lock);
+		vfiosafe_window_end(win);
+		pthread_mutex_lock(&share->lock);
+		done(&client->asked, vsf_state_error(0, 0));
+	}
+	pthread_mutex_unlock(&share->lock);
+}
