@@ -29,6 +29,8 @@ static void device_free(struct vfiosafe_device *dev)
 {
 	vsf_agent_free(dev);
 	vsf_share_end(dev);
+	if (!vsf_words_forked(dev->words))
+		vsf_iommu_remove(dev);
 	vsf_p2p_free_imports(dev);
 	vsf_dmabufs_free(dev);
 	vsf_bars_free(dev);

@@ -68,6 +68,7 @@ struct vfiosafe_device {
 	int fd;
 	enum vfiosafe_door door;
 	struct vsf_iommu *iommu; /* NULL if adopted */
+	struct vfiosafe_device *next_in_iommu; /* under the lock of that one */
 	char address[32];
 	bool fenced;
 	bool can_reset;
@@ -80,6 +81,7 @@ struct vfiosafe_device {
 	bool recover_on_wait;
 	int (*drain)(void *ctx, uint64_t window, int64_t deadline); /* the program's */
 	void *drain_ctx;
+	enum vfiosafe_method reset_by; /* last; atomic */
 	int fault_event_fd; /* told by the SIGBUS handler */
 	int wakeup_fd;	    /* told by the kernel, of a wake-up from low power */
 	struct vsf_words *words;

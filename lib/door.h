@@ -36,6 +36,7 @@ struct vsf_iommu {
 	struct vsf_group *groups; /* group door */
 	const struct vsf_dma_door *dma; /* how mappings are made; constant */
 	struct vsf_mappings maps;	/* with a lock of its own */
+	struct vfiosafe_device *devices; /* open in it; under `lock` */
 };
 
 struct vsf_group {
@@ -55,6 +56,9 @@ int vsf_open_group(struct vsf_open *req);
 struct vsf_iommu *vsf_iommu_new(const struct vfiosafe_sys *sys, enum vfiosafe_door door);
 void vsf_iommu_get(struct vsf_iommu *iommu);
 void vsf_iommu_put(struct vsf_iommu *iommu);
+/* What is open in it; a forked child does not ask. */
+void vsf_iommu_add(struct vsf_iommu *iommu, struct vfiosafe_device *dev);
+void vsf_iommu_remove(struct vfiosafe_device *dev);
 /* In a forked child, before the put: what the child did not inherit. */
 void vsf_iommu_forget(struct vsf_iommu *iommu);
 

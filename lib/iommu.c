@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "device.h"
 #include "door.h"
 #include "error.h"
 
@@ -27,6 +28,30 @@ struct vsf_iommu *vsf_iommu_new(const struct vfiosafe_sys *sys, enum vfiosafe_do
 void vsf_iommu_get(struct vsf_iommu *iommu)
 {
 	__atomic_fetch_add(&iommu->refs, 1, __ATOMIC_RELAXED);
+}
+
+void vsf_iommu_add(struct vsf_iommu *iommu, struct vfiosafe_device *dev)
+{
+	dev->iommu = iommu;
+	pthread_mutex_lock(&iommu->lock);
+	dev->next_in_iommu = iommu->devices;
+	iommu->devices = dev;
+	pthread_mutex_unlock(&iommu->lock);
+}
+
+void vsf_iommu_remove(struct vfiosafe_device *dev)
+{
+	struct vsf_iommu *iommu = dev->iommu;
+	struct vfiosafe_device **at;
+
+	if (!iommu)
+		return;
+	pthread_mutex_lock(&iommu->lock);
+	at = &iommu->devices;
+	while (*at != dev)
+		at = &(*at)->next_in_iommu;
+	*at = dev->next_in_iommu;
+	pthread_mutex_unlock(&iommu->lock);
 }
 
 void vsf_iommu_put(struct vsf_iommu *iommu)

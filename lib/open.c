@@ -78,6 +78,7 @@ static int device_new(struct vfiosafe_device **out, int fd, const char *address,
 	dev->recover_on_wait = opts->recover_on_wait;
 	dev->door = opts->door;
 	dev->ones_fd = -1;
+	dev->reset_by = VFIOSAFE_METHOD_NONE;
 	dev->drain = opts->drain;
 	dev->drain_ctx = opts->drain_ctx;
 	snprintf(dev->address, sizeof(dev->address), "%s", address);
@@ -179,7 +180,7 @@ VFIOSAFE_API int vfiosafe_device_open(struct vfiosafe_device **out, const char *
 		vsf_iommu_put(req.iommu);
 		return rc;
 	}
-	(*out)->iommu = req.iommu;
+	vsf_iommu_add(req.iommu, *out);
 	return 0;
 }
 

@@ -15,29 +15,11 @@
 #include "share.h"
 #include "window.h"
 
-#define RESET_TIMEOUT_MS 10000
-
-static int read_opts(struct vfiosafe_window *win, const struct vfiosafe_reset_opts *from)
+/* Is it a reset, and no less than what is wanted? Hot resets are joined as a whole. */
+static bool may_join(enum vsf_kind kind, const struct vsf_run *run)
 {
-	struct vfiosafe_reset_opts opts = { 0 };
-
-	if (from) {
-		int rc = vsf_copy_opts(&opts, sizeof(opts), from, from->size,
-				       "opts.size", "struct vfiosafe_reset_opts");
-
-		if (rc < 0)
-			return rc;
-	}
-	if (opts.policy > VFIOSAFE_POLICY_FORCE)
-		return vsf_fail(EINVAL, "opts.policy is %d; it may be ABORT or FORCE",
-				(int)opts.policy);
-	win->force = opts.policy == VFIOSAFE_POLICY_FORCE;
-	if (win->force && !vsf_kind_resets(win->wish.kind))
-		return vsf_fail(EINVAL, "VFIOSAFE_POLICY_FORCE is for resets: nothing but a "
-					"reset goes over open sections");
-	win->timeout = (opts.timeout_ms ? opts.timeout_ms : RESET_TIMEOUT_MS) * INT64_C(1000000);
-	win->deadline = vsf_now(win->dev->sys) + win->timeout;
-	return 0;
+	return run && vsf_kind_resets(run->wish.kind) && vsf_kind_resets(kind) &&
+	       kind != VSF_KIND_HOT;
 }
 
 /* Joins the open reset, if that is what is open, and wanted. */
@@ -47,7 +29,7 @@ static int join(struct vfiosafe_window *win)
 	int rc = -EAGAIN;
 
 	pthread_mutex_lock(&dev->lock);
-	if (vsf_kind_resets(win->wish.kind) && dev->run && vsf_kind_resets(dev->run->wish.kind)) {
+	if (may_join(win->wish.kind, dev->run)) {
 		win->run = dev->run;
 		__atomic_fetch_add(&win->run->refs, 1, __ATOMIC_RELAXED);
 		rc = 0;
@@ -69,8 +51,7 @@ static int refuse_start(const struct vfiosafe_window *win, int rc)
 	return rc;
 }
 
-/* Leads a window, or joins one; -EAGAIN: in the queue, to be tried again. */
-static int lead_or_join(struct vfiosafe_window *win)
+int vsf_window_lead(struct vfiosafe_window *win)
 {
 	struct vfiosafe_device *dev = win->dev;
 	int rc = vsf_kind_resets(win->wish.kind) ? vsf_events_refuse(dev) : 0;
@@ -108,7 +89,7 @@ int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 		return vsf_state_error(0, 0);
 	rc = vsf_join_refuse(dev, call);
 	if (rc == 0)
-		rc = read_opts(&want, opts);
+		rc = vsf_window_opts(&want, opts);
 	if (rc < 0)
 		return rc;
 	if (vsf_kind_resets(wish.kind) && !dev->can_reset)
@@ -123,7 +104,7 @@ int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 	vsf_events_collect(dev);
 	rc = vsf_window_refuse(dev, wish.kind);
 	if (rc == 0)
-		rc = lead_or_join(win);
+		rc = vsf_window_lead(win);
 	vsf_count_inside(dev, -1);
 	if (rc < 0 && rc != -EAGAIN) {
 		vsf_run_put(win->run);
@@ -157,11 +138,25 @@ static int poll_joined(const struct vfiosafe_window *win)
 			win->dev->address);
 }
 
-static int quiesce(struct vsf_run *run)
+/* What has become of the device meanwhile. */
+static int look(struct vsf_run *run)
 {
-	bool working = !run->from_fault && !run->from_parked;
-	int rc = working ? vsf_callback(run->dev, VSF_QUIESCE, run->deadline) : 0;
+	if (vsf_device_state(run->dev) == VFIOSAFE_GONE)
+		return vsf_run_gone(run);
+	/* Marked lost while sections drained: what follows is a recovery. */
+	if (vsf_device_state(run->dev) == VFIOSAFE_FAULT)
+		run->from_fault = true;
+	return 0;
+}
 
+int vsf_run_quiesce(struct vsf_run *run)
+{
+	int rc = look(run);
+	bool working = !run->from_fault && !run->from_parked;
+
+	if (rc < 0)
+		return rc;
+	rc = working ? vsf_callback(run->dev, VSF_QUIESCE, run->deadline) : 0;
 	/* Late is late, but it has stopped the queues: resume has to run. */
 	run->quiesced = working && (rc == 0 || rc == -ETIME);
 	if (rc == -ETIME)
@@ -174,7 +169,7 @@ static int quiesce(struct vsf_run *run)
 					run->dev->address, rc);
 	vsf_p2p_quiesced(run);
 	run->phase = VSF_PHASE_QUIESCED;
-	return VFIOSAFE_STEP_COMMIT;
+	return 0;
 }
 
 /* Over open sections: no quiesce callback, it would meet them. */
@@ -189,7 +184,7 @@ static int go_on_by_force(struct vsf_run *run)
 	vsf_p2p_quiesced(run);
 	vsf_share_force(run);
 	run->phase = VSF_PHASE_QUIESCED;
-	return VFIOSAFE_STEP_COMMIT;
+	return 0;
 }
 
 static int own_drain(struct vsf_run *run)
@@ -229,18 +224,15 @@ static void say_who(struct vsf_run *run)
 			       dev->address);
 }
 
-static int poll_drain(struct vsf_run *run)
+int vsf_run_poll_drain(struct vsf_run *run)
 {
-	int rc;
+	int rc = look(run);
 
-	if (vsf_device_state(run->dev) == VFIOSAFE_GONE)
-		return vsf_run_gone(run);
-	/* Marked lost while sections drained: what follows is a recovery. */
-	if (vsf_device_state(run->dev) == VFIOSAFE_FAULT)
-		run->from_fault = true;
+	if (rc < 0)
+		return rc;
 	rc = is_drained(run);
 	if (rc == 0)
-		return quiesce(run);
+		return 0;
 	if (rc != -EAGAIN)
 		return vsf_run_call_off(run, ECANCELED, "%s", vfiosafe_error_text());
 	if (vsf_now(run->dev->sys) < run->deadline)
@@ -251,6 +243,15 @@ static int poll_drain(struct vsf_run *run)
 	return vsf_run_call_off(run, ETIMEDOUT, "%s", vfiosafe_error_text());
 }
 
+static int poll_drain(struct vsf_run *run)
+{
+	int rc = vsf_run_poll_drain(run);
+
+	if (rc == 0 && !run->forced)
+		rc = vsf_run_quiesce(run);
+	return rc < 0 ? rc : VFIOSAFE_STEP_COMMIT;
+}
+
 VFIOSAFE_API int vfiosafe_window_poll(struct vfiosafe_window *win)
 {
 	int rc = vsf_refuse_inside(win->dev, "vfiosafe_window_poll");
@@ -258,7 +259,7 @@ VFIOSAFE_API int vfiosafe_window_poll(struct vfiosafe_window *win)
 	if (rc < 0)
 		return rc;
 	if (!win->run) {
-		rc = lead_or_join(win);
+		rc = vsf_window_lead(win);
 		if (rc == -EAGAIN && vsf_now(win->dev->sys) >= win->deadline)
 			return vsf_fail(ETIMEDOUT, "%s: another window did not end",
 					win->dev->address);

@@ -11,6 +11,7 @@ enum vsf_kind {
 	VSF_KIND_EXCLUSIVE, /* drain, and back to LIVE: for changes of ours */
 	VSF_KIND_RESET,
 	VSF_KIND_RECOVER, /* a reset, if the device is in FAULT */
+	VSF_KIND_HOT,	  /* a reset, of all functions of a set; see set.h */
 	VSF_KIND_PARK,	  /* drain, and out of reach */
 	VSF_KIND_WAKE,	  /* the way back */
 };
@@ -25,7 +26,7 @@ struct vsf_wish {
 /* Do two windows of these kinds have the same end? */
 static inline bool vsf_kind_resets(enum vsf_kind kind)
 {
-	return kind == VSF_KIND_RESET || kind == VSF_KIND_RECOVER;
+	return kind == VSF_KIND_RESET || kind == VSF_KIND_RECOVER || kind == VSF_KIND_HOT;
 }
 
 enum vsf_phase {
@@ -43,6 +44,7 @@ struct vsf_run {
 	uint64_t id;	    /* counts the windows of a device */
 	int64_t deadline;
 	unsigned int refs; /* atomic */
+	struct vsf_round *round; /* of HOT, under dev->lock: what others join; see set.h */
 
 	/* The leader's. */
 	enum vsf_phase phase;
@@ -91,8 +93,20 @@ int vsf_run_fault(struct vsf_run *run, enum vfiosafe_cause cause, const char *fm
 /* The device went to GONE under us. */
 int vsf_run_gone(struct vsf_run *run);
 
+/*
+ * window.c: the way to the commit, in two. Of the first 0: everyone has left, or is
+ * passed over by force (then there is no second); -EAGAIN. Another error: it is over.
+ */
+int vsf_run_poll_drain(struct vsf_run *run);
+int vsf_run_quiesce(struct vsf_run *run);
+
 /* window_reset.c: the part between drained and LIVE */
 int vsf_run_commit(struct vsf_run *run);
+/* The same without the kernel's call in its middle. An error: it is over. */
+int vsf_run_prepare(struct vsf_run *run);
+int vsf_run_committed(struct vsf_run *run);
+/* The kernel's errno: somebody else has a lock; try again. */
+bool vsf_is_contention(int rc);
 int vsf_run_poll_ready(struct vsf_run *run);
 int vsf_run_finish(struct vsf_run *run);
 /* What was marked as lost is healed by a reset that comes now. */
@@ -130,6 +144,9 @@ struct vfiosafe_window {
 	bool leads;
 };
 
+/* Leads a window, or joins one; -EAGAIN: in the queue, to be tried again. */
+int vsf_window_lead(struct vfiosafe_window *win);
+
 int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 		     const struct vfiosafe_reset_opts *opts, struct vsf_wish wish,
 		     const char *call);
@@ -143,6 +160,8 @@ void vsf_windows_let(struct vfiosafe_device *dev);
 
 /* window_refuse.c: -EOPNOTSUPP for a reset that is known to fail for want of methods. */
 int vsf_window_refuse(struct vfiosafe_device *dev, enum vsf_kind kind);
+/* The rest of a window with dev and wish; its time begins. -EINVAL with a text. */
+int vsf_window_opts(struct vfiosafe_window *win, const struct vfiosafe_reset_opts *from);
 
 /* window_drive.c: what can be done now; true: over, with *@rc */
 bool vsf_window_step(struct vfiosafe_window *win, int *rc);

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "join.h"
-#include "window.h"
+#include "set.h"
 
 /* Between two polls: on other threads' sections, on the device, on the leader. */
 static void pause_step(const struct vfiosafe_window *win, unsigned int round, uint32_t *seen)
@@ -63,10 +63,13 @@ int vsf_window_take_through(struct vfiosafe_device *dev,
 VFIOSAFE_API int vfiosafe_reset(struct vfiosafe_device *dev,
 				const struct vfiosafe_reset_opts *opts)
 {
+	int rc;
+
 	if (dev->join)
 		return vsf_join_reset(dev, opts);
-	return vsf_window_take_through(dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RESET },
-				       "vfiosafe_reset");
+	rc = vsf_window_take_through(dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RESET },
+				     "vfiosafe_reset");
+	return vsf_set_fall_back(dev, opts, rc);
 }
 
 VFIOSAFE_API int vfiosafe_recover(struct vfiosafe_device *dev,
@@ -79,5 +82,5 @@ VFIOSAFE_API int vfiosafe_recover(struct vfiosafe_device *dev,
 	rc = vsf_window_take_through(dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RECOVER },
 				     "vfiosafe_recover");
 
-	return rc == -EALREADY ? 0 : rc;
+	return rc == -EALREADY ? 0 : vsf_set_fall_back(dev, opts, rc);
 }

@@ -1,7 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /* Resets that are refused before anything is done. */
+#include <errno.h>
+
+#include "error.h"
 #include "plan.h"
 #include "window.h"
+
+#define RESET_TIMEOUT_MS 10000
+
+int vsf_window_opts(struct vfiosafe_window *win, const struct vfiosafe_reset_opts *from)
+{
+	struct vfiosafe_reset_opts opts = { 0 };
+
+	if (from) {
+		int rc = vsf_copy_opts(&opts, sizeof(opts), from, from->size,
+				       "opts.size", "struct vfiosafe_reset_opts");
+
+		if (rc < 0)
+			return rc;
+	}
+	if (opts.policy > VFIOSAFE_POLICY_FORCE)
+		return vsf_fail(EINVAL, "opts.policy is %d; it may be ABORT or FORCE",
+				(int)opts.policy);
+	win->force = opts.policy == VFIOSAFE_POLICY_FORCE;
+	if (win->force && !vsf_kind_resets(win->wish.kind))
+		return vsf_fail(EINVAL, "VFIOSAFE_POLICY_FORCE is for resets: nothing but a "
+					"reset goes over open sections");
+	win->timeout = (opts.timeout_ms ? opts.timeout_ms : RESET_TIMEOUT_MS) * INT64_C(1000000);
+	win->deadline = vsf_now(win->dev->sys) + win->timeout;
+	return 0;
+}
 
 /* Would it make a reset, and not join one or find nothing to do? */
 static bool would_reset(struct vfiosafe_device *dev, enum vsf_kind kind)

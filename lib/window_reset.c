@@ -60,7 +60,7 @@ void vsf_heal_marks(struct vfiosafe_device *dev)
 	pthread_mutex_unlock(&dev->lock);
 }
 
-static bool is_contention(int rc)
+bool vsf_is_contention(int rc)
 {
 	return rc == -EAGAIN || rc == -EBUSY;
 }
@@ -74,7 +74,7 @@ static int reset_ioctl(const struct vsf_run *run)
 
 	for (;;) {
 		rc = vsf_sys(dev->sys, ioctl, dev->fd, VFIO_DEVICE_RESET, NULL);
-		if (!is_contention(rc) || is_late(run) || is_gone(run))
+		if (!vsf_is_contention(rc) || is_late(run) || is_gone(run))
 			return rc;
 		/* An unbind that waits for us never ends: nor would this. */
 		vsf_events_collect(run->dev);
@@ -89,8 +89,8 @@ static int reset_ioctl(const struct vsf_run *run)
 /* Nothing was lost if the kernel refused before it touched a device in D0. */
 static int reset_failed(struct vsf_run *run, int rc)
 {
-	bool refused = is_contention(rc) || rc == -EINVAL;
-	bool asked = is_contention(rc) && vsf_events_refuse(run->dev) < 0;
+	bool refused = vsf_is_contention(rc) || rc == -EINVAL;
+	bool asked = vsf_is_contention(rc) && vsf_events_refuse(run->dev) < 0;
 	int err = rc == -EINVAL ? EOPNOTSUPP : ETIMEDOUT;
 	char hint[256];
 
@@ -128,7 +128,7 @@ static int leave_low_power(const struct vsf_run *run)
 	return rc == -ENOTTY || rc == -EINVAL ? 0 : rc;
 }
 
-int vsf_run_commit(struct vsf_run *run)
+int vsf_run_prepare(struct vsf_run *run)
 {
 	int rc;
 
@@ -158,11 +158,19 @@ int vsf_run_commit(struct vsf_run *run)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_RESET_FAILED,
 				     "no memory to put under the sections that are still in %s",
 				     run->dev->address);
-	rc = reset_ioctl(run);
+	return 0;
+}
+
+int vsf_run_committed(struct vsf_run *run)
+{
+	bool hot = run->wish.kind == VSF_KIND_HOT;
+	int rc;
+
 	if (is_gone(run))
 		return vsf_run_gone(run);
-	if (rc < 0)
-		return reset_failed(run, rc);
+	__atomic_store_n(&run->dev->reset_by,
+			 hot ? VFIOSAFE_METHOD_HOT : VFIOSAFE_METHOD_FUNCTION,
+			 __ATOMIC_RELAXED);
 	run->settled = vsf_events_settled(run);
 	/* Not before: from here no way leads back to LIVE in the same generation. */
 	rc = leave_low_power(run);
@@ -176,6 +184,18 @@ int vsf_run_commit(struct vsf_run *run)
 		return vsf_run_gone(run);
 	run->phase = VSF_PHASE_COMMITTED;
 	return 0;
+}
+
+int vsf_run_commit(struct vsf_run *run)
+{
+	int rc = vsf_run_prepare(run);
+
+	if (rc < 0)
+		return rc;
+	rc = reset_ioctl(run);
+	if (is_gone(run))
+		return vsf_run_gone(run);
+	return rc < 0 ? reset_failed(run, rc) : vsf_run_committed(run);
 }
 
 /*

@@ -56,6 +56,7 @@
 #include <vfiosafe/probe.h>
 #include <vfiosafe/region.h>
 #include <vfiosafe/section.h>
+#include <vfiosafe/set.h>
 #include <vfiosafe/share.h>
 #include <vfiosafe/state.h>
 #include <vfiosafe/version.h>

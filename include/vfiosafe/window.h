@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <vfiosafe/plan.h>
 #include <vfiosafe/state.h>
 
 VFIOSAFE_BEGIN_DECLS
@@ -53,6 +54,17 @@ struct vfiosafe_reset_opts {
 	uint32_t timeout_ms;
 
 	enum vfiosafe_policy policy;
+
+	/*
+	 * vfiosafe_reset() and _recover() only, the steps below do not look at it. If the
+	 * function has no reset of its own, or that one was refused (-EOPNOTSUPP) or failed
+	 * (VFIOSAFE_CAUSE_RESET_FAILED), a hot reset of its set (set.h) is tried, with
+	 * timeout_ms once more. It takes down every function of the bus or slot: all have
+	 * to be open in the IOMMU context of this one, and but for this one have a driver
+	 * with a reinit callback; those callbacks run too, on this thread. One that does
+	 * not come back is in FAULT; here it is -EIO, in whichever function it happened.
+	 */
+	bool allow_hot;
 };
 
 /**
@@ -78,13 +90,26 @@ struct vfiosafe_reset_opts {
  *   -EDEADLK     inside a section or a callback of this device; -EINVAL
  *   -EBUSY       a release request is pending (event.h): the kernel would refuse
  *                resets for good; close the device. Seen while the reset was being
- *                retried, the window is called off.
+ *                retried, the window is called off. With opts.allow_hot also: another
+ *                function is in the way of a hot reset (the text names it).
  *   In FAULT:
  *   -EIO         see vfiosafe_device_cause() and the text
  * Context: any thread, outside of sections and callbacks; blocks.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
 vfiosafe_reset(struct vfiosafe_device *dev, const struct vfiosafe_reset_opts *opts);
+
+/**
+ * vfiosafe_reset_method - by what the device was reset last
+ *
+ * Of the resets that the library made through @dev, whoever asked for them. It tells
+ * whether opts.allow_hot was used.
+ *
+ * Return: VFIOSAFE_METHOD_FUNCTION, VFIOSAFE_METHOD_HOT; VFIOSAFE_METHOD_NONE: none yet.
+ * Context: any.
+ */
+VFIOSAFE_API enum vfiosafe_method
+vfiosafe_reset_method(const struct vfiosafe_device *dev);
 
 /**
  * vfiosafe_recover - bring a device in FAULT back, by a reset

@@ -97,11 +97,8 @@ static int get_region_info(const struct fake_function *fn, struct vfio_region_in
 	return 0;
 }
 
-static int reset(struct fake *fake, struct fake_function *fn)
+void fake_function_reset(struct fake *fake, struct fake_function *fn)
 {
-	if (fn->no_reset)
-		return -EINVAL;
-	fake_log_locked(fake, "RESET");
 	fn->resets++;
 	fn->config[FAKE_PMCSR] &= (uint8_t)~3u;
 	memset(fn->memory, 0, 0x10000);
@@ -110,6 +107,14 @@ static int reset(struct fake *fake, struct fake_function *fn)
 	if (fn->resets_command || fn->decode_stuck)
 		fake_set_command(fn, 0);
 	fake_dmabuf_unrevoke(fake, fn);
+}
+
+static int reset(struct fake *fake, struct fake_function *fn)
+{
+	if (fn->no_reset)
+		return -EINVAL;
+	fake_log_locked(fake, "RESET");
+	fake_function_reset(fake, fn);
 	return 0;
 }
 

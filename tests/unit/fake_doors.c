@@ -287,5 +287,7 @@ int fake_device_ioctl(struct fake *fake, struct fake_file *file, unsigned long r
 		return -EINVAL;
 	if (request == VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)
 		return fake_hot_info(fake, file, arg);
+	if (request == VFIO_DEVICE_PCI_HOT_RESET)
+		return fake_hot_reset(fake, file, arg);
 	return fake_function_ioctl(fake, file->fn, request, arg);
 }

@@ -18,9 +18,13 @@ static bool has_link(struct fake *fake, const struct fake_function *fn, const ch
 	return node && strstr(node->text, like);
 }
 
-/* In the eyes of @caller's iommufd: an id, 0 by its group, or -1. */
-static uint32_t devid(struct fake *fake, const struct fake_file *caller,
-		      const struct fake_function *fn)
+bool fake_hot_resettable(struct fake *fake, const struct fake_function *fn)
+{
+	return has_link(fake, fn, "driver", "vfio") && !fn->is_vf;
+}
+
+uint32_t fake_hot_devid(struct fake *fake, const struct fake_file *caller,
+			const struct fake_function *fn)
 {
 	bool in_set =
 		has_link(fake, fn, "driver", "vfio") && fn->is_vf == caller->fn->is_vf;
@@ -45,7 +49,7 @@ static int describe(struct fake *fake, const struct fake_file *caller,
 	entry->bus = (uint8_t)bus;
 	entry->devfn = (uint8_t)(slot << 3 | function);
 	if (caller->kind == FAKE_CDEV)
-		entry->devid = devid(fake, caller, fn);
+		entry->devid = fake_hot_devid(fake, caller, fn);
 	else if (has_link(fake, fn, "iommu_group", ""))
 		entry->group_id = fn->group;
 	else

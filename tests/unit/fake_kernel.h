@@ -96,6 +96,9 @@ struct fake {
 	bool no_type1;	 /* the container knows no type1v2 */
 	bool real_clock; /* for tests with threads that wait for each other */
 	unsigned int hot_extra; /* functions more that a hot reset takes */
+	unsigned int hot_busy;	/* so often, the last function's lock is taken */
+	int hot_err;		/* of the reset of the bus, when all is prepared */
+	unsigned int hot_reach; /* ... which so many functions saw all the same */
 	bool dmabuf_mmap;	/* a dma-buf of a BAR can be mapped */
 	bool hot_lie;		/* the kernel answers so when asked what it takes */
 	uint32_t hot_lie_count;

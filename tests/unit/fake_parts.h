@@ -80,10 +80,23 @@ ssize_t fake_device_rw(struct fake *fake, struct fake_function *fn, void *buf, s
 void fake_log_locked(struct fake *fake, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+void fake_function_reset(struct fake *fake, struct fake_function *fn);
+
 /* fake_hot.c */
 struct vfio_pci_hot_reset_info;
+struct vfio_pci_hot_reset;
 int fake_hot_info(struct fake *fake, const struct fake_file *caller,
 		  struct vfio_pci_hot_reset_info *info);
+/* Is it bound to VFIO, and no virtual function: one of the set? */
+bool fake_hot_resettable(struct fake *fake, const struct fake_function *fn);
+/* In the eyes of @caller's iommufd: an id, 0 by its group, or -1. */
+uint32_t fake_hot_devid(struct fake *fake, const struct fake_file *caller,
+			const struct fake_function *fn);
+
+/* fake_hot_reset.c */
+int fake_hot_reset(struct fake *fake, const struct fake_file *caller,
+		   const struct vfio_pci_hot_reset *arg);
+
 /* fake_irq.c */
 void fake_irqs_start(struct fake_function *fn);
 void fake_irqs_off(struct fake_function *fn);
