@@ -17,6 +17,7 @@
 #include "join.h"
 #include "p2p.h"
 #include "share.h"
+#include "succeed.h"
 #include "window.h"
 
 /*
@@ -29,6 +30,7 @@ static void device_free(struct vfiosafe_device *dev)
 {
 	vsf_agent_free(dev);
 	vsf_share_end(dev);
+	vsf_former_free(dev);
 	if (!vsf_words_forked(dev->words))
 		vsf_iommu_remove(dev);
 	vsf_p2p_free_imports(dev);

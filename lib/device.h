@@ -32,6 +32,7 @@ struct vfiosafe_dmabuf;
 struct vfiosafe_p2p;
 struct vsf_agent;
 struct vsf_fault_range;
+struct vsf_former;
 struct vsf_iommu;
 struct vsf_join;
 struct vsf_run;
@@ -127,6 +128,7 @@ struct vfiosafe_device {
 	bool callback_runs;	   /* vfiosafe_window_pass() may let threads in */
 	bool ready_runs;	   /* it is the ready callback */
 	char why[128];		   /* cause in words */
+	struct vsf_former *former; /* who held it under a former owner (succeed.h); or NULL */
 
 	/* Set once. */
 	struct vsf_join *join;	 /* of a client (join.h); else NULL */

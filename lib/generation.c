@@ -58,6 +58,15 @@ void vsf_words_publish(struct vsf_words *words, uint64_t *at)
 	publish(words);
 }
 
+void vsf_words_advance(struct vsf_words *words, uint64_t generation)
+{
+	uint64_t word = __atomic_load_n(&words->device, __ATOMIC_RELAXED);
+
+	if (generation > vsf_word_generation(word))
+		__atomic_store_n(&words->device, vsf_word(generation, VFIOSAFE_LIVE),
+				 __ATOMIC_SEQ_CST);
+}
+
 int vsf_words_move(struct vsf_words *words, const struct vfiosafe_sys *sys,
 		   enum vfiosafe_state from, enum vfiosafe_state to)
 {

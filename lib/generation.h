@@ -58,6 +58,9 @@ int vsf_words_move_any(struct vsf_words *words, const struct vfiosafe_sys *sys,
 /* From now on @at, in memory that other processes read, says what the word says. */
 void vsf_words_publish(struct vsf_words *words, uint64_t *at);
 
+/* Of a device that nobody uses yet: LIVE in @generation, if that is a later one. */
+void vsf_words_advance(struct vsf_words *words, uint64_t generation);
+
 /* Wakes those that wait for a change; also without one (a window that ended). */
 void vsf_words_ring(struct vsf_words *words, const struct vfiosafe_sys *sys);
 

@@ -48,7 +48,9 @@ static int claim(struct vfiosafe_device *dev, enum vsf_ask kind, uint64_t *id)
 
 	pthread_mutex_lock(&dev->lock);
 	if (ask->users == 0) {
-		*ask = (struct vsf_join_ask){ .id = ask->id + 1, .kind = kind, .users = 1 };
+		*ask = (struct vsf_join_ask){ .id = ask->id + 1,
+					      .kind = kind,
+					      .users = 1 };
 		rc = 1;
 	} else if (ask->kind == kind && !ask->done) {
 		ask->users++;
@@ -75,10 +77,14 @@ static int give_up_claim(struct vfiosafe_device *dev, int rc)
 	vsf_join_wake(dev);
 	if (rc == 0 || rc == -EOWNERDEAD || rc == -ENODEV)
 		return rc;
+	/* The owner mostly says itself of which device it speaks. */
+	if (strncmp(text, dev->address, strlen(dev->address)) == 0)
+		return vsf_fail(-rc, "%s", text);
 	return vsf_fail(-rc, "%s: %s", dev->address, text);
 }
 
-static int send_ask(struct vfiosafe_device *dev, const struct vsf_msg *msg, int64_t deadline)
+static int send_ask(struct vfiosafe_device *dev, const struct vsf_msg *msg,
+		    int64_t deadline)
 {
 	int rc;
 
@@ -99,10 +105,12 @@ static int ask_owner(struct vfiosafe_device *dev, enum vsf_ask kind, int64_t dea
 	while ((rc = claim(dev, kind, &msg.id)) == -EAGAIN) {
 		rc = vsf_join_wait_until(dev, deadline, is_free);
 		if (rc < 0)
-			return rc == -ETIMEDOUT ? vsf_fail(EBUSY, "%s: another thread's reset is "
-								  "still open",
-							   dev->address)
-						: rc;
+			return rc == -ETIMEDOUT
+				       ? vsf_fail(EBUSY,
+						  "%s: another thread's reset is "
+						  "still open",
+						  dev->address)
+				       : rc;
 	}
 	left = (deadline - vsf_now(dev->sys)) / 1000000;
 	msg.ms = left < 1 ? 1 : left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
@@ -129,8 +137,10 @@ static int read_opts(struct vfiosafe_device *dev, const struct vfiosafe_reset_op
 		return vsf_fail(EPERM, "%s: a reset by force is for its owner to make",
 				dev->address);
 	if (opts.policy != VFIOSAFE_POLICY_ABORT)
-		return vsf_fail(EINVAL, "opts.policy is %d; it may be ABORT", (int)opts.policy);
-	*deadline = vsf_deadline(dev->sys, opts.timeout_ms ? opts.timeout_ms : ASK_TIMEOUT_MS);
+		return vsf_fail(EINVAL, "opts.policy is %d; it may be ABORT",
+				(int)opts.policy);
+	*deadline = vsf_deadline(dev->sys,
+				 opts.timeout_ms ? opts.timeout_ms : ASK_TIMEOUT_MS);
 	return 0;
 }
 
@@ -157,7 +167,8 @@ static bool is_local(const struct vfiosafe_device *dev)
 
 	return vsf_word_state(word) == VFIOSAFE_LIVE &&
 	       vsf_gate_state(dev) == VFIOSAFE_FAULT &&
-	       __atomic_load_n(&join->synced, __ATOMIC_ACQUIRE) == vsf_word_generation(word);
+	       __atomic_load_n(&join->synced, __ATOMIC_ACQUIRE) ==
+		       vsf_word_generation(word);
 }
 
 /* Under the lock. -EAGAIN: it is not, or no longer, so. */

@@ -74,6 +74,7 @@ static void share_free(struct vsf_share *share)
 	if (share->control)
 		vsf_control_free(sys, share->control);
 	close_fd(sys, share->control_fd);
+	vsf_ledger_free(sys, &share->ledger);
 	close_fd(sys, share->timer_fd);
 	close_fd(sys, share->calls_fd);
 	close_fd(sys, share->votes_fd);
@@ -117,7 +118,7 @@ static int share_new(struct vsf_share **out, struct vfiosafe_device *dev)
 		return vsf_fail(ENOMEM, "out of memory");
 	share->dev = dev;
 	share->epoll_fd = share->votes_fd = share->calls_fd = -1;
-	share->timer_fd = share->control_fd = -1;
+	share->timer_fd = share->control_fd = share->ledger.fd = -1;
 	share->timer_at = VFIOSAFE_FOREVER;
 	pthread_mutex_init(&share->lock, NULL);
 	pthread_mutex_init(&share->serve_lock, NULL);
@@ -125,6 +126,9 @@ static int share_new(struct vsf_share **out, struct vfiosafe_device *dev)
 	rc = open_fds(share);
 	if (rc == 0)
 		rc = vsf_control_new(dev->sys, &share->control, &share->control_fd);
+	if (rc == 0)
+		rc = vsf_ledger_new(dev->sys, &share->ledger,
+				    vsf_word_generation(vsf_device_word(dev)));
 	if (rc < 0)
 		share_free(share);
 	else
@@ -168,6 +172,15 @@ VFIOSAFE_API unsigned int vfiosafe_share_count(const struct vfiosafe_device *dev
 		n += client->state == VSF_CLIENT_JOINED;
 	pthread_mutex_unlock(&share->lock);
 	return n;
+}
+
+VFIOSAFE_API int vfiosafe_share_ledger_fd(const struct vfiosafe_device *dev)
+{
+	const struct vsf_share *share = vsf_words_forked(dev->words) ? NULL : vsf_share_of(dev);
+
+	return share ? share->ledger.fd
+		     : vsf_fail(EINVAL, "%s is not shared: vfiosafe_share_serve() first",
+				dev->address);
 }
 
 int vsf_share_fd(const struct vfiosafe_device *dev)

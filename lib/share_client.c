@@ -39,6 +39,10 @@ static void end(struct vsf_client *client)
 	vsf_share_del_fd(client->share, client->share->votes_fd, client->pidfd);
 	client->pidfd = -1;
 	client->state = VSF_CLIENT_OVER;
+	if (client->ledger_slot >= 0)
+		vsf_ledger_remove(client->share->dev->sys, &client->share->ledger,
+				  client->ledger_slot);
+	client->ledger_slot = -1;
 }
 
 static bool is_known(const struct vsf_client *client)

@@ -51,6 +51,29 @@ static int open_pidfd(struct vsf_client *client, pid_t pid)
 	return 0;
 }
 
+static bool can_hold(const struct vsf_client *client)
+{
+	bool holds = client->rights & VFIOSAFE_GRANT_DEVICE_FD;
+
+	for (uint32_t i = 0; i < client->count; i++)
+		holds |= client->granted[i].reach != VSF_REACH_CALLS;
+	return holds;
+}
+
+/* Who gets an fd of the device is in the ledger before it does. */
+static int note_client(struct vsf_client *client, pid_t pid)
+{
+	struct vsf_share *share = client->share;
+	int slot;
+
+	if (!can_hold(client))
+		return 0;
+	slot = vsf_ledger_add(share->dev->sys, &share->ledger, pid);
+	if (slot >= 0)
+		client->ledger_slot = slot;
+	return slot < 0 ? slot : 0;
+}
+
 void vsf_client_hello(struct vsf_client *client, const struct vsf_msg *msg,
 		      const struct vfiosafe_received *who)
 {
@@ -63,6 +86,8 @@ void vsf_client_hello(struct vsf_client *client, const struct vsf_msg *msg,
 	rc = check_who(client, who);
 	if (rc == 0)
 		rc = open_pidfd(client, who->pid);
+	if (rc == 0)
+		rc = note_client(client, who->pid);
 	if (rc < 0) {
 		vsf_client_refuse(client, rc);
 		return;

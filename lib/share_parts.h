@@ -22,6 +22,7 @@
 #include <vfiosafe/share.h>
 
 #include "device.h"
+#include "ledger.h"
 #include "wire.h"
 
 struct vsf_control;
@@ -83,6 +84,7 @@ struct vsf_client {
 	uint32_t greeted; /* 0: WELCOME is to be sent; n: the range n - 1 */
 	bool may_map;	  /* it got a dma-buf or the device fd */
 	bool killed;
+	int ledger_slot;  /* or -1 */
 
 	/* Of the window that is open. */
 	enum vsf_vote vote;
@@ -140,6 +142,8 @@ struct vsf_share {
 	uint32_t flags;
 	char veto[256]; /* who said no to it, and why; or empty */
 	bool force;	/* a reset that nobody may refuse */
+
+	struct vsf_ledger ledger;
 
 	uint64_t last_window; /* and how it ended */
 	int last_result;

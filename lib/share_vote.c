@@ -206,6 +206,9 @@ void vsf_share_over(struct vfiosafe_device *dev, uint64_t window, int result)
 	/* Has the next begun? Then they are asked already, and told at its end. */
 	if (share->window == 0)
 		tell_all(share);
+	/* Should that fail: a successor adds to what it finds. */
+	(void)vsf_ledger_generation(dev->sys, &share->ledger,
+				    vsf_word_generation(vsf_device_word(dev)));
 	pthread_mutex_unlock(&share->lock);
 	vsf_clients_reap(share);
 }

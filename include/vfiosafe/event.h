@@ -61,7 +61,7 @@ enum vfiosafe_event_type {
 	 * A process that shares this device is no longer a client (share.h). result: 0 it
 	 * left, -ESRCH it died or hung up, -EPROTO it said what the protocol does not
 	 * know, -ETIMEDOUT it was late and a reset by force went on without it, -EPERM it
-	 * was not let in.
+	 * was not let in. In a client: -EOWNERDEAD the owner has ended, or hung up.
 	 */
 	VFIOSAFE_EVENT_PEER = 9,
 };

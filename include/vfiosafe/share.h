@@ -108,6 +108,38 @@ vfiosafe_share_serve(struct vfiosafe_device *dev, int socket_fd,
 /** vfiosafe_share_count - clients that have joined and not left; any thread */
 VFIOSAFE_API unsigned int vfiosafe_share_count(const struct vfiosafe_device *dev);
 
+/**
+ * vfiosafe_share_ledger_fd - for a process that is to take the device over
+ *
+ * When an owner dies, its clients get -EOWNERDEAD, but those that have the device mapped
+ * can go on to write to it. Who keeps the device fds of an owner (a service manager, a
+ * parent) to give them to the next one keeps this too: a file in memory, in which the owner
+ * notes itself and each client that may have the device mapped, before it gets that.
+ *
+ * Return: the fd, the library's: duplicate or send it, do not close it. Not for clients.
+ * -EINVAL before the first vfiosafe_share_serve(), or @dev was joined.
+ * Context: any thread.
+ */
+VFIOSAFE_API int vfiosafe_share_ledger_fd(const struct vfiosafe_device *dev);
+
+/**
+ * vfiosafe_share_succeed - become the owner after one that has died
+ * @dev: from vfiosafe_device_from_fd(), nothing done with it yet
+ * @ledger_fd: what vfiosafe_share_ledger_fd() gave to the former owner; stays the caller's
+ *
+ * The device goes to a generation that the former owner did not reach, and to FAULT:
+ * nobody knows in which step that one died. vfiosafe_recover() brings it back, and is
+ * refused (-EBUSY; the text names the process), as is each other window, until every
+ * process in the ledger has ended. Processes are told apart by number and start time; this
+ * process does not count, should it be in it (exec).
+ *
+ * Return: how many of them have not ended; -EINVAL no ledger; -EBUSY @dev is in use; -EPERM
+ * it was joined; -ENODEV; -ENOMEM or another error of the kernel.
+ * Context: any thread, outside of sections and callbacks.
+ */
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int
+vfiosafe_share_succeed(struct vfiosafe_device *dev, int ledger_fd);
+
 /* Options; zeroed members mean the default. */
 struct vfiosafe_join_opts {
 	size_t size;	     /* sizeof(struct vfiosafe_join_opts) */

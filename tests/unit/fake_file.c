@@ -181,8 +181,18 @@ static ssize_t rw(struct fake *fake, int fd, void *buf, size_t len, uint64_t off
 	return n;
 }
 
+static ssize_t real_pread(struct fake *fake, int fd, void *buf, size_t len, uint64_t offset)
+{
+	int rc = fake_enter(fake, FAKE_PREAD, offset);
+
+	fake_leave(fake, rc);
+	return rc < 0 ? rc : vfiosafe_sys_default()->pread(NULL, fd, buf, len, offset);
+}
+
 static ssize_t fake_pread(void *ctx, int fd, void *buf, size_t len, uint64_t offset)
 {
+	if (fd >= 0 && fd < FAKE_FD0)
+		return real_pread(ctx, fd, buf, len, offset);
 	return rw(ctx, fd, buf, len, offset, false);
 }
 
