@@ -13,7 +13,6 @@
 #include "p2p.h"
 #include "plan.h"
 #include "share.h"
-#include "succeed.h"
 #include "window.h"
 
 /* Is it a reset, and no less than what is wanted? Hot resets are joined as a whole. */
@@ -55,10 +54,8 @@ static int refuse_start(const struct vfiosafe_window *win, int rc)
 int vsf_window_lead(struct vfiosafe_window *win)
 {
 	struct vfiosafe_device *dev = win->dev;
-	int rc = vsf_kind_resets(win->wish.kind) ? vsf_events_refuse(dev) : 0;
+	int rc = vsf_window_refuse_now(dev, win->wish.kind);
 
-	if (rc == 0)
-		rc = vsf_former_refuse(dev);
 	if (rc < 0)
 		return rc;
 	rc = vsf_run_start(&win->run, dev, win->wish, win->deadline);

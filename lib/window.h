@@ -160,6 +160,8 @@ void vsf_windows_let(struct vfiosafe_device *dev);
 
 /* window_refuse.c: -EOPNOTSUPP for a reset that is known to fail for want of methods. */
 int vsf_window_refuse(struct vfiosafe_device *dev, enum vsf_kind kind);
+/* The same, of what changes while somebody waits for the window before it. */
+int vsf_window_refuse_now(struct vfiosafe_device *dev, enum vsf_kind kind);
 /* The rest of a window with dev and wish; its time begins. -EINVAL with a text. */
 int vsf_window_opts(struct vfiosafe_window *win, const struct vfiosafe_reset_opts *from);
 

@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "plan.h"
+#include "succeed.h"
 #include "window.h"
 
 #define RESET_TIMEOUT_MS 10000
@@ -29,6 +30,13 @@ int vsf_window_opts(struct vfiosafe_window *win, const struct vfiosafe_reset_opt
 	win->timeout = (opts.timeout_ms ? opts.timeout_ms : RESET_TIMEOUT_MS) * INT64_C(1000000);
 	win->deadline = vsf_now(win->dev->sys) + win->timeout;
 	return 0;
+}
+
+int vsf_window_refuse_now(struct vfiosafe_device *dev, enum vsf_kind kind)
+{
+	int rc = vsf_kind_resets(kind) ? vsf_events_refuse(dev) : 0;
+
+	return rc < 0 ? rc : vsf_former_refuse(dev);
 }
 
 /* Would it make a reset, and not join one or find nothing to do? */
