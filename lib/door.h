@@ -23,7 +23,14 @@ struct vsf_open {
 	int64_t deadline;    /* for EAGAIN */
 	struct vsf_iommu *iommu; /* in: shared with another device, or NULL; out */
 	int fd;			 /* out */
+	const uint8_t *vf_token; /* 16 bytes, or NULL */
 };
+
+/* vf_token.c: what the group door takes for a name, with the token in it. */
+#define VSF_TOKEN_NAME_LEN 80
+const char *vsf_token_name(const struct vsf_open *req, char name[VSF_TOKEN_NAME_LEN]);
+/* -EACCES with a text. */
+int vsf_refuse_token(const struct vsf_open *req);
 
 /* An IOMMU context, shared by the devices that were opened into it. */
 struct vsf_iommu {

@@ -169,6 +169,7 @@ VFIOSAFE_API int vfiosafe_device_open(struct vfiosafe_device **out, const char *
 	req.address = canonical;
 	req.deadline = vsf_deadline(opts.sys, opts.open_timeout_ms);
 	req.iommu = opts.iommu_of ? opts.iommu_of->iommu : NULL;
+	req.vf_token = opts.vf_token;
 	rc = vsf_check_bound(&req);
 	if (rc == 0)
 		rc = open_door(&req, &opts.door);

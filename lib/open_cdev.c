@@ -120,6 +120,10 @@ static int refuse_bind(const struct vsf_open *req, int err)
 				       "share its process",
 				req->address);
 	case -EINVAL:
+		if (req->vf_token)
+			return vsf_fail(EINVAL, "%s is open already, or wants no VF token, or "
+						"this kernel takes none by the cdev door",
+					req->address);
 		return vsf_fail(EBUSY, "%s is already open through another fd of its VFIO "
 				       "node: a device has one owner (pass the fd instead, "
 				       "vfiosafe_device_from_fd())",
@@ -134,9 +138,7 @@ static int refuse_bind(const struct vsf_open *req, int err)
 				       "interrupts are not isolated",
 				req->address);
 	case -EACCES:
-		return vsf_fail(EACCES, "%s is a virtual function and wants the VF token of "
-					"its physical function",
-				req->address);
+		return vsf_refuse_token(req);
 	case -ENODEV:
 		return vsf_fail(ENODEV, "%s has no IOMMU behind it; turn it on in firmware "
 					"and kernel (intel_iommu=on)",
@@ -157,8 +159,13 @@ static int bind_and_attach(const struct vsf_open *req, int fd)
 		.argsz = sizeof(attach),
 		.pt_id = req->iommu->ioas_id,
 	};
-	int rc = vsf_open_ioctl(req, fd, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+	int rc;
 
+	if (req->vf_token) {
+		bind.flags = VFIO_DEVICE_BIND_FLAG_TOKEN;
+		bind.token_uuid_ptr = (uintptr_t)req->vf_token;
+	}
+	rc = vsf_open_ioctl(req, fd, VFIO_DEVICE_BIND_IOMMUFD, &bind);
 	if (rc == -ENOTTY)
 		return vsf_fail(EOPNOTSUPP, "this kernel cannot bind a device to an iommufd; "
 					    "use the group door");

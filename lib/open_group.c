@@ -163,8 +163,9 @@ static int add_group(const struct vsf_open *req, unsigned int id, struct vsf_gro
 
 static int get_device(const struct vsf_open *req, const struct vsf_group *group)
 {
+	char name[VSF_TOKEN_NAME_LEN];
 	int rc = vsf_open_ioctl(req, group->fd, VFIO_GROUP_GET_DEVICE_FD,
-				(void *)(uintptr_t)req->address);
+				(void *)(uintptr_t)vsf_token_name(req, name));
 
 	if (rc >= 0)
 		return rc;
@@ -173,13 +174,14 @@ static int get_device(const struct vsf_open *req, const struct vsf_group *group)
 		return vsf_fail(ETIMEDOUT, "%s stayed locked (EAGAIN): a reset, an unbind or "
 					   "sriov_numvfs holds it",
 				req->address);
+	case -EINVAL:
+		return vsf_fail(EINVAL, "VFIO_GROUP_GET_DEVICE_FD(%s) was refused%s", req->address,
+				req->vf_token ? ": does it want a VF token?" : "");
 	case -ENODEV:
 		return vsf_fail(ENODEV, "%s is not in its group any more: it is being unbound",
 				req->address);
 	case -EACCES:
-		return vsf_fail(EACCES, "%s is a virtual function and wants the VF token of "
-					"its physical function",
-				req->address);
+		return vsf_refuse_token(req);
 	default:
 		return vsf_fail(-rc, "VFIO_GROUP_GET_DEVICE_FD(%s) failed: %s", req->address,
 				strerror(-rc));

@@ -133,7 +133,7 @@ int vsf_set_group_fd(struct vfiosafe_set *set, int32_t group)
 	return fd;
 }
 
-static int refuse_device(const struct vfiosafe_device *dev, const char *call)
+int vsf_set_refuse_device(const struct vfiosafe_device *dev, const char *call)
 {
 	if (vsf_depth() > 0)
 		return vsf_fail(EDEADLK, "%s inside a section: it blocks", call);
@@ -151,7 +151,7 @@ VFIOSAFE_API int vfiosafe_set_new(struct vfiosafe_set **out,
 	if (count == 0)
 		return vsf_fail(EINVAL, "a set has at least one device");
 	for (unsigned int i = 0; i < count && rc == 0; i++)
-		rc = refuse_device(devs[i], "vfiosafe_set_new");
+		rc = vsf_set_refuse_device(devs[i], "vfiosafe_set_new");
 	if (rc == 0)
 		rc = vsf_set_alloc(&set, devs, count);
 	if (rc < 0)
@@ -196,7 +196,7 @@ VFIOSAFE_API int vfiosafe_set_of(struct vfiosafe_set **out, struct vfiosafe_devi
 	struct vfiosafe_device **devs;
 	struct vfiosafe_plan *plan;
 	unsigned int room;
-	int rc = refuse_device(dev, "vfiosafe_set_of");
+	int rc = vsf_set_refuse_device(dev, "vfiosafe_set_of");
 
 	if (rc == 0)
 		rc = vfiosafe_reset_plan(&plan, dev, VFIOSAFE_METHOD_HOT);

@@ -40,6 +40,7 @@ struct vsf_member {
 
 struct vfiosafe_set {
 	unsigned int count;
+	struct vfiosafe_device *pf; /* reset by itself, its VFs with it; NULL: a hot reset */
 	struct vfio_pci_hot_reset *arg; /* with room for a group fd for each member */
 
 	/* Of the reset that goes on. */
@@ -54,6 +55,9 @@ struct vfiosafe_set {
 /* With text: the errors of vfiosafe_set_new(), but not those of its check. */
 int vsf_set_alloc(struct vfiosafe_set **out, struct vfiosafe_device *const *devs,
 		  unsigned int count);
+
+/* -EDEADLK, -ENODEV, -EPERM with a text: @call cannot have @dev in a set. */
+int vsf_set_refuse_device(const struct vfiosafe_device *dev, const char *call);
 
 /* The member at @address, or NULL. */
 struct vsf_member *vsf_set_find(struct vfiosafe_set *set, const char *address);
@@ -71,6 +75,15 @@ int vsf_set_group_fd(struct vfiosafe_set *set, int32_t group);
 int vsf_set_check(struct vfiosafe_set *set);
 int vsf_set_check_drivers(const struct vfiosafe_set *set,
 			  const struct vfiosafe_device *asked);
+
+/* set_pf.c: the same for a physical function and its virtual ones. */
+int vsf_set_check_pf(struct vfiosafe_set *set);
+/* Has @dev virtual functions in its IOMMU context? Then *@rc is of a reset of them all. */
+bool vsf_set_reset_pf(struct vfiosafe_device *dev, const struct vfiosafe_reset_opts *opts,
+		      int *rc);
+
+/* "no hot reset", for texts. */
+const char *vsf_set_no_reset(const struct vfiosafe_set *set);
 
 /* set_ioctl.c: makes set->arg; then the kernel's call, retried until @deadline. */
 void vsf_set_prepare_arg(struct vfiosafe_set *set);

@@ -126,15 +126,18 @@ static int check(struct vfiosafe_set *set, const struct vsf_plan *plan)
 	check_missing(set, plan, &r);
 	if (!r.err)
 		return 0;
-	return vsf_fail(r.err, "no hot reset: %s%s%s; %s", r.text, r.also,
+	return vsf_fail(r.err, "%s: %s%s%s; %s", vsf_set_no_reset(set), r.text, r.also,
 			r.also[0] ? ")" : "", r.remedy);
 }
 
 int vsf_set_check(struct vfiosafe_set *set)
 {
 	struct vfiosafe_plan *plan;
-	int rc = vfiosafe_reset_plan(&plan, vsf_set_caller(set), VFIOSAFE_METHOD_HOT);
+	int rc;
 
+	if (set->pf)
+		return vsf_set_check_pf(set);
+	rc = vfiosafe_reset_plan(&plan, vsf_set_caller(set), VFIOSAFE_METHOD_HOT);
 	if (rc < 0)
 		return rc;
 	rc = check(set, (struct vsf_plan *)plan);
@@ -169,6 +172,6 @@ int vsf_set_check_drivers(const struct vfiosafe_set *set,
 	}
 	if (!r.err)
 		return 0;
-	return vsf_fail(r.err, "no hot reset: %s%s%s; %s", r.text, r.also,
+	return vsf_fail(r.err, "%s: %s%s%s; %s", vsf_set_no_reset(set), r.text, r.also,
 			r.also[0] ? ")" : "", r.remedy);
 }

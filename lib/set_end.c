@@ -75,20 +75,22 @@ static void refused(struct vfiosafe_set *set, int rc)
 	(void)vsf_set_blame(set, NULL, rc);
 }
 
-static void fault(const struct vsf_member *m, int rc)
+static void fault(const struct vfiosafe_set *set, const struct vsf_member *m, int rc)
 {
 	char hint[160];
 
 	(void)vsf_run_fault(m->win.run, VFIOSAFE_CAUSE_RESET_FAILED,
-			    "VFIO_DEVICE_PCI_HOT_RESET with %s failed: %s; what is left of its "
-			    "state is unknown%s",
+			    "%s with %s failed: %s; what is left of its state is unknown%s",
+			    set->pf ? "VFIO_DEVICE_RESET of a physical function"
+				    : "VFIO_DEVICE_PCI_HOT_RESET",
 			    m->pub.address, strerror(-rc),
 			    vsf_plan_hint(m->pub.dev, hint, sizeof(hint)));
 }
 
 void vsf_set_reset_failed(struct vfiosafe_set *set, int rc)
 {
-	bool harmless = vsf_is_contention(rc) || rc == -EINVAL;
+	/* By a hot reset EINVAL comes before anything is done. */
+	bool harmless = vsf_is_contention(rc) || (rc == -EINVAL && !set->pf);
 
 	if (harmless)
 		refused(set, rc);
@@ -96,7 +98,7 @@ void vsf_set_reset_failed(struct vfiosafe_set *set, int rc)
 		if (!vsf_set_is_open(m))
 			continue;
 		if (!harmless || m->win.run->from_fault)
-			fault(m, rc);
+			fault(set, m, rc);
 		else
 			call_off(set, m);
 	}

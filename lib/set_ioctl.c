@@ -34,12 +34,13 @@ static bool is_hopeless(const struct vfiosafe_set *set)
 /* EAGAIN and EBUSY are normal contention, EBUSY even by a pread of a member. */
 int vsf_set_ioctl(struct vfiosafe_set *set, int64_t deadline)
 {
-	const struct vfiosafe_device *dev = vsf_set_caller(set);
+	const struct vfiosafe_device *dev = set->pf ? set->pf : vsf_set_caller(set);
+	unsigned long request = set->pf ? VFIO_DEVICE_RESET : VFIO_DEVICE_PCI_HOT_RESET;
 	int64_t pause = 500000;
 	int rc;
 
 	for (;;) {
-		rc = vsf_sys(dev->sys, ioctl, dev->fd, VFIO_DEVICE_PCI_HOT_RESET, set->arg);
+		rc = vsf_sys(dev->sys, ioctl, dev->fd, request, set->pf ? NULL : set->arg);
 		if (!vsf_is_contention(rc) || vsf_now(dev->sys) >= deadline ||
 		    is_hopeless(set))
 			return rc;

@@ -21,6 +21,8 @@ static int begin_one(struct vfiosafe_set *set, struct vsf_member *m,
 			return vsf_fail(ETIMEDOUT, "%s: another window did not end",
 					dev->address);
 	}
+	if (rc == 0)
+		m->win.run->by_pf = set->pf != NULL;
 	if (rc == 0 && m == set->member)
 		vsf_round_offer(set->round, m->win.run);
 	return rc;

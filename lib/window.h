@@ -44,6 +44,7 @@ struct vsf_run {
 	uint64_t id;	    /* counts the windows of a device */
 	int64_t deadline;
 	unsigned int refs; /* atomic */
+	bool by_pf;	    /* of HOT: by a reset of the physical function */
 	struct vsf_round *round; /* of HOT, under dev->lock: what others join; see set.h */
 
 	/* The leader's. */

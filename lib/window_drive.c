@@ -67,6 +67,8 @@ VFIOSAFE_API int vfiosafe_reset(struct vfiosafe_device *dev,
 
 	if (dev->join)
 		return vsf_join_reset(dev, opts);
+	if (vsf_set_reset_pf(dev, opts, &rc))
+		return rc;
 	rc = vsf_window_take_through(dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RESET },
 				     "vfiosafe_reset");
 	return vsf_set_fall_back(dev, opts, rc);
@@ -79,6 +81,8 @@ VFIOSAFE_API int vfiosafe_recover(struct vfiosafe_device *dev,
 
 	if (dev->join)
 		return vsf_join_recover(dev, opts);
+	if (vsf_device_state(dev) == VFIOSAFE_FAULT && vsf_set_reset_pf(dev, opts, &rc))
+		return rc;
 	rc = vsf_window_take_through(dev, opts, (struct vsf_wish){ .kind = VSF_KIND_RECOVER },
 				     "vfiosafe_recover");
 

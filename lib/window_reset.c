@@ -163,7 +163,7 @@ int vsf_run_prepare(struct vsf_run *run)
 
 int vsf_run_committed(struct vsf_run *run)
 {
-	bool hot = run->wish.kind == VSF_KIND_HOT;
+	bool hot = run->wish.kind == VSF_KIND_HOT && !run->by_pf;
 	int rc;
 
 	if (is_gone(run))

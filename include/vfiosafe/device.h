@@ -70,6 +70,13 @@ struct vfiosafe_device_opts {
 	 */
 	bool arm_events;
 
+	/*
+	 * vfiosafe_device_open() only: a UUID of 16 bytes, for a virtual function whose
+	 * physical function is a VFIO device, too, and was told it (vfiosafe_vf_token_set()).
+	 * A secret between the two drivers. NULL: none. Not needed after the call.
+	 */
+	const uint8_t *vf_token;
+
 	/* A vfiosafe_wait() that meets FAULT recovers the device itself. */
 	bool recover_on_wait;
 
@@ -161,6 +168,22 @@ vfiosafe_device_close(struct vfiosafe_device *dev, uint32_t timeout_ms);
  * Context: any.
  */
 VFIOSAFE_API int vfiosafe_device_fd(const struct vfiosafe_device *dev);
+
+/**
+ * vfiosafe_vf_token_set - who is to be allowed to open the device's virtual functions
+ * @pf: a physical function with SR-IOV
+ * @token: a UUID of 16 bytes; opts.vf_token of who opens a virtual function
+ *
+ * The kernel gives a physical function a token of its own at open, that nobody knows:
+ * without this call no virtual function of it can be opened by VFIO. It may be set again at
+ * any time, and holds for later opens.
+ *
+ * Return: 0; -EOPNOTSUPP @pf has no SR-IOV that VFIO may turn on (the text says what to
+ * look at); -EPERM @pf was joined; -ENODEV; or another error of the kernel.
+ * Context: any thread, outside of sections.
+ */
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_vf_token_set(struct vfiosafe_device *pf,
+							   const uint8_t token[16]);
 
 /** vfiosafe_device_door - by which door the device was opened */
 VFIOSAFE_API enum vfiosafe_door

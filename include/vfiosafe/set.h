@@ -81,6 +81,30 @@ VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_set_new(struct vfiosafe_set **set,
 						      struct vfiosafe_device *const *devs,
 						      unsigned int count);
 
+/**
+ * vfiosafe_set_of_pf - a physical function and its virtual functions
+ * @set: written on success only; free with vfiosafe_set_free()
+ * @pf: the physical function (SR-IOV)
+ * @vfs: those of its virtual functions that this process has open; copied
+ * @count: their number; may be 0
+ *
+ * A reset of @pf takes them down, and they are told nothing by anybody else.
+ * vfiosafe_set_reset() of this set is that reset: VFIO_DEVICE_RESET of @pf, for which all
+ * members agree and from which each comes back. vfiosafe_reset() and vfiosafe_recover() of
+ * @pf do the same with those virtual functions that were opened into its IOMMU context
+ * (opts.iommu_of), and with no others; windows step by step are of one device. A hot reset
+ * while virtual functions are enabled is refused by the kernel.
+ *
+ * Return: 0; -EINVAL one of @vfs is no virtual function of @pf, or is listed twice; -EBUSY
+ * another virtual function of it is open, or bound to a driver of the kernel (the text
+ * names it); -EOPNOTSUPP @pf has no reset; -ENODEV, -EPERM, -ENOMEM, -EDEADLK.
+ * Context: as vfiosafe_reset_plan().
+ */
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_set_of_pf(struct vfiosafe_set **set,
+							struct vfiosafe_device *pf,
+							struct vfiosafe_device *const *vfs,
+							unsigned int count);
+
 /** vfiosafe_set_free - free @set, which may be NULL; its devices stay as they are */
 VFIOSAFE_API void vfiosafe_set_free(struct vfiosafe_set *set);
 

@@ -126,6 +126,10 @@ static int feature(struct fake *fake, struct fake_function *fn,
 
 	if ((arg->flags & VFIO_DEVICE_FEATURE_MASK) == VFIO_DEVICE_FEATURE_DMA_BUF)
 		return fake_dmabuf_export(fake, fn, arg);
+	if (fn->sriov && arg->flags == (VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN)) {
+		memcpy(fn->own_token, arg->data, sizeof(fn->own_token));
+		return arg->argsz == sizeof(*arg) + sizeof(fn->own_token) ? 0 : -EINVAL;
+	}
 	if (fn->no_low_power || !(arg->flags & VFIO_DEVICE_FEATURE_SET))
 		return -ENOTTY;
 	switch (arg->flags & VFIO_DEVICE_FEATURE_MASK) {

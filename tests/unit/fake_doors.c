@@ -109,18 +109,53 @@ static void first_open(struct fake_function *fn, const struct fake_file *file)
 	fake_set_command(fn, 0x0002);
 }
 
+/* As the kernel: one that nobody asked for is refused, too. */
+static int check_token(const struct fake_function *fn, const uint8_t *token)
+{
+	if (!fn->token)
+		return token ? -EINVAL : 0;
+	return token && memcmp(token, fn->token, 16) == 0 ? 0 : -EACCES;
+}
+
+/* "ADDRESS vf_token=UUID" */
+static const uint8_t *parse_token(const char *name, uint8_t token[16])
+{
+	const char *at = strstr(name, " vf_token=");
+
+	if (!at)
+		return NULL;
+	at += strlen(" vf_token=");
+	for (int i = 0; i < 16; i++) {
+		unsigned int byte = 256;
+
+		at += *at == '-';
+		if (sscanf(at, "%2x", &byte) != 1)
+			return NULL;
+		token[i] = (uint8_t)byte;
+		at += 2;
+	}
+	return token;
+}
+
 static int get_device_fd(struct fake *fake, struct fake_file *file, const char *address)
 {
 	const struct fake_group *group = fake_group_of(fake, file->group);
+	size_t len = strcspn(address, " ");
 	struct fake_file *device;
+	uint8_t token[16];
+	int rc;
 
 	if (!group->container || !group->container->typed)
 		return -EINVAL;
 	for (unsigned int i = 0; i < fake->functions; i++) {
 		struct fake_function *fn = &fake->fn[i];
 
-		if (fn->group != group->id || strcmp(fn->address, address) != 0)
+		if (fn->group != group->id || strlen(fn->address) != len ||
+		    strncmp(fn->address, address, len) != 0)
 			continue;
+		rc = check_token(fn, parse_token(address, token));
+		if (rc < 0)
+			return rc;
 		device = fake_file_new(fake, FAKE_DEVICE);
 		device->fn = fn;
 		device->parent = file;
@@ -207,9 +242,15 @@ static int bind(struct fake *fake, struct fake_file *file,
 	struct fake_group *group = fake_group_of(fake, file->fn->group);
 	struct fake_file *iommufd = fake_file_of(fake, arg->iommufd);
 	char path[112];
+	int rc;
 
-	if (arg->argsz < sizeof(*arg) || arg->flags || file->fn->owner)
+	if (arg->argsz < sizeof(*arg) || arg->flags & ~VFIO_DEVICE_BIND_FLAG_TOKEN ||
+	    file->fn->owner)
 		return -EINVAL;
+	rc = check_token(file->fn, arg->flags ? (const uint8_t *)(uintptr_t)arg->token_uuid_ptr
+					      : NULL);
+	if (rc < 0)
+		return rc;
 	if (!iommufd)
 		return -EBADF;
 	if (iommufd->kind != FAKE_IOMMUFD)

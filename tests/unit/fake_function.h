@@ -60,6 +60,9 @@ struct fake_function {
 	bool not_pci;
 	bool no_reset;
 	bool is_vf;
+	bool sriov;
+	const uint8_t *token;	 /* of who opens it; NULL: none is wanted */
+	uint8_t own_token[16]; /* of a physical function, for who opens its virtual ones */
 	unsigned int bus_reset; /* a hot reset takes all of the same; 0: there is none */
 	bool pm_stuck;	      /* PMCSR does not leave its state */
 	bool no_low_power;    /* the kernel has no such feature */

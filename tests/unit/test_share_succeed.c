@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A new owner of the device fd of a dead one: who may still hold the device is waited
  * for. */
-#include <sys/stat.h>
+#include <fcntl.h>
 
 #include "ledger.h"
 #include "share_process.h"
@@ -36,7 +36,7 @@ static void open_heir(void)
 /* Of the owner that is on the bench: a copy that outlives it. */
 static void keep_ledger(void)
 {
-	ledger = dup(vfiosafe_share_ledger_fd(bench.dev));
+	ledger = fcntl(vfiosafe_share_ledger_fd(bench.dev), F_DUPFD_CLOEXEC, 0);
 	assert_true(ledger >= 0);
 }
 
