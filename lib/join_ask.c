@@ -146,7 +146,7 @@ static int read_opts(struct vfiosafe_device *dev, const struct vfiosafe_reset_op
 
 int vsf_join_reset(struct vfiosafe_device *dev, const struct vfiosafe_reset_opts *opts)
 {
-	int64_t deadline;
+	int64_t deadline = 0;
 	int rc = read_opts(dev, opts, &deadline, "vfiosafe_reset");
 
 	if (rc < 0)

@@ -134,7 +134,7 @@ static int open_calls(struct vsf_client *client)
 	return 0;
 }
 
-/* The last step: from here on the socket is ours, and read. */
+/* The last step: from here on the socket is ours, and read. On failure @client is freed. */
 static int link_client(struct vsf_client *client, int sock)
 {
 	struct vsf_share *share = client->share;
@@ -147,6 +147,8 @@ static int link_client(struct vsf_client *client, int sock)
 		client->sock = sock;
 		client->next = share->clients;
 		share->clients = client;
+	} else {
+		vsf_client_free(client);
 	}
 	pthread_mutex_unlock(&share->lock);
 	if (rc == 0)
@@ -174,12 +176,10 @@ static int serve(struct vfiosafe_device *dev, int sock, const struct vfiosafe_gr
 	if (rc == 0)
 		rc = open_calls(client);
 	if (rc == 0)
-		rc = link_client(client, sock);
-	if (rc < 0) {
-		pthread_mutex_lock(&share->lock);
-		vsf_client_free(client);
-		pthread_mutex_unlock(&share->lock);
-	}
+		return link_client(client, sock);
+	pthread_mutex_lock(&share->lock);
+	vsf_client_free(client);
+	pthread_mutex_unlock(&share->lock);
 	return rc;
 }
 
