@@ -152,8 +152,9 @@ static int access_in_section(const struct vfiosafe_view *view, struct op *ops,
 	int kernel = 0;
 	int rc = vsf_check_rights(bar, write);
 
-	if (rc == 0)
-		rc = vsf_begin_access(view, &sec);
+	if (rc < 0)
+		return rc;
+	rc = vsf_begin_access(view, &sec);
 	if (rc < 0)
 		return rc;
 	for (unsigned int i = 0; i < count && kernel == 0; i++) {

@@ -21,12 +21,14 @@
 #include "uapi.h"
 
 #define RAL0 0x5400 /* of e1000e and igb */
+#define VTEITR0 0x1680 /* of a virtual function of igb */
 
 /* A function, its driver, and two readers: one by a mapping, one by the kernel. */
 struct card {
 	struct vfiosafe_device *dev;
 	struct vfiosafe_bar *bar[2];
-	uint32_t value; /* of the register, from the driver */
+	uint64_t at;	/* of the register */
+	uint32_t value; /* ... and what the driver writes to it */
 	unsigned int reinits, resumes;
 	unsigned int cleared; /* times that the register was found lost */
 
@@ -62,7 +64,7 @@ static inline uint32_t card_value(const struct card *card)
 	uint32_t value;
 
 	if (vfiosafe_bar_view(card->bar[0], &view) < 0 ||
-	    vfiosafe_read32(&view, RAL0, &value) < 0)
+	    vfiosafe_read32(&view, card->at, &value) < 0)
 		return UINT32_MAX;
 	return value;
 }
@@ -74,9 +76,9 @@ static inline int card_program(struct card *card)
 	int rc = vfiosafe_bar_view(card->bar[0], &view);
 
 	if (rc == 0)
-		rc = vfiosafe_write32(&view, RAL0, card->value);
+		rc = vfiosafe_write32(&view, card->at, card->value);
 	if (rc == 0)
-		rc = vfiosafe_read32(&view, RAL0, &value);
+		rc = vfiosafe_read32(&view, card->at, &value);
 	return rc ? rc : value == card->value ? 0 : -EILSEQ;
 }
 
@@ -109,13 +111,15 @@ static inline const char *door_name(void)
 }
 
 /* The second in the context of the first. */
-static inline bool card_open(unsigned int n, const char *address)
+static inline bool card_open_at(unsigned int n, const char *address, uint64_t at,
+				uint32_t value)
 {
 	struct card *card = &cards[n];
 	int rc;
 
 	memset(card, 0, sizeof(*card));
-	card->value = 0xc0ffee00 + n;
+	card->at = at;
+	card->value = value;
 	opts.iommu_of = n > 0 ? cards[0].dev : NULL;
 	rc = vfiosafe_device_open(&card->dev, address, &opts);
 	if (rc == 0)
@@ -128,6 +132,11 @@ static inline bool card_open(unsigned int n, const char *address)
 	if (rc == 0)
 		rc = card_program(card);
 	return check(rc == 0, "opens function %u by %s", n, door_name());
+}
+
+static inline bool card_open(unsigned int n, const char *address)
+{
+	return card_open_at(n, address, RAL0, 0xc0ffee00 + n);
 }
 
 static inline void card_close(unsigned int n)
@@ -148,7 +157,7 @@ static inline void read_on(struct card *card, unsigned int which,
 			   struct vfiosafe_view *view)
 {
 	uint32_t value = 0;
-	int rc = vfiosafe_read32(view, RAL0, &value);
+	int rc = vfiosafe_read32(view, card->at, &value);
 
 	if (rc == 0) {
 		__atomic_fetch_add(&card->reads[which], 1, __ATOMIC_RELAXED);
