@@ -54,6 +54,12 @@
  * fails the command if it is data (status 0x04), and the controller if it is a queue
  * (CSTS.CFS). Every reset loses all but what is on the disk. INTMC reads as 0.
  *
+ * Model "sim:gpu": a display. BAR 0 (128 KiB, mappable) is its frame buffer, BAR 2 (4 KiB,
+ * mappable) has its mode: 16-bit registers from 0x500 on, in the order of the Bochs display
+ * interface, of which 0 (reads 0xb0c5), 1 and 2 (pixels in a line, lines), 3 (bits of a
+ * pixel, 32 is all there is) and 4 (0x41: on) mean something, and the MSI-X table at 0x800.
+ * A reset clears both BARs. vfiosafe_sim_screen() is what somebody in front of it sees.
+ *
  * All models have an interrupt line, 4 MSI vectors and opts.vectors of MSI-X, raised
  * into the program's eventfds by the rules of the kernel: MSI and MSI-X are lost
  * while bus mastering is off (COMMAND), and MSI-X waits for a vector that is masked
@@ -215,7 +221,7 @@ struct vfiosafe_sim_held {
 /**
  * vfiosafe_sim_open - make a simulated device; starts its thread
  * @sim: written on success only; free with vfiosafe_sim_close()
- * @model: "sim:reg" or "sim:nvme"
+ * @model: "sim:reg", "sim:nvme" or "sim:gpu"
  * @opts: may be NULL
  *
  * Return: 0; -ENOENT for an unknown model; -EINVAL; -ENOMEM; -EPERM if the stall
@@ -302,6 +308,23 @@ vfiosafe_sim_set(struct vfiosafe_sim *sim, enum vfiosafe_sim_setting setting,
  */
 VFIOSAFE_API void vfiosafe_sim_held(struct vfiosafe_sim *sim,
 				    struct vfiosafe_sim_held *held);
+
+/* A picture: vfiosafe_sim_screen(). */
+struct vfiosafe_sim_screen {
+	uint32_t *pixels; /* the caller's; written, line by line, 0x00RRGGBB */
+	size_t room;	  /* pixels that fit there */
+	uint32_t width;	  /* of the picture, in pixels; written */
+	uint32_t height;
+};
+
+/**
+ * vfiosafe_sim_screen - what the display "sim:gpu" shows at this moment
+ *
+ * Return: 0; -ENODATA nothing: no mode is set, or it is reset or asleep; -ENOSPC no room;
+ * -EINVAL another model.
+ */
+VFIOSAFE_API VFIOSAFE_MUST_CHECK int
+vfiosafe_sim_screen(struct vfiosafe_sim *sim, struct vfiosafe_sim_screen *shows);
 
 /** vfiosafe_sim_counts - what the device itself has seen, up to this moment */
 VFIOSAFE_API void vfiosafe_sim_counts(struct vfiosafe_sim *sim,
