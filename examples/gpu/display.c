@@ -24,11 +24,22 @@ static int unblank(const struct display *display)
 	return rc < 0 ? rc : vfiosafe_write8(&display->mode, VGA_ATTRIBUTE, VGA_NOT_BLANK);
 }
 
-/* Turning it on clears the frame buffer, in QEMU's model. */
-static int set_mode(const struct display *display)
+static int note_mode(struct display *display)
 {
-	int rc = unblank(display);
+	uint16_t on;
+	int rc = vfiosafe_read16(&display->mode, DISPLAY_MODE(DISPLAY_ENABLE), &on);
 
+	display->found_off += rc == 0 && !(on & DISPLAY_ON);
+	return rc;
+}
+
+/* Turning it on clears the frame buffer, in QEMU's model. */
+static int set_mode(struct display *display)
+{
+	int rc = note_mode(display);
+
+	if (rc == 0)
+		rc = unblank(display);
 	if (rc == 0)
 		rc = set(display, DISPLAY_ENABLE, 0);
 	if (rc == 0)

@@ -27,6 +27,7 @@ struct display {
 	struct vfiosafe_bar *mode_bar;
 	struct vfiosafe_view frame; /* of this generation, as */
 	struct vfiosafe_view mode;
+	unsigned int found_off; /* how often no mode was set when one was to be */
 	struct vfiosafe_dmabuf *export; /* the frame buffer; NULL: not by this kernel */
 };
 

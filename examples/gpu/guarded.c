@@ -19,6 +19,7 @@
 
 struct job {
 	struct bed *bed;
+	const struct job_options *options;
 	struct display display;
 	struct painter painter;
 	pthread_t thread;
@@ -34,6 +35,16 @@ static void count(uint64_t *at)
 	__atomic_fetch_add(at, 1, __ATOMIC_RELAXED);
 }
 
+/* A display has no need of more; but who never rests is hit by each reset. */
+static void rest(const struct job *job)
+{
+	uint32_t ms = job->options->pause_ms;
+	const struct timespec pause = { ms / 1000, ms % 1000 * 1000000l };
+
+	if (ms)
+		nanosleep(&pause, NULL);
+}
+
 /* The data path: draws, and when it is refused, waits. */
 static void *frames(void *arg)
 {
@@ -44,6 +55,7 @@ static void *frames(void *arg)
 
 		if (rc == 0) {
 			count(&job->frames);
+			rest(job);
 			continue;
 		}
 		count(&job->refused);
@@ -160,19 +172,26 @@ static double rate(uint64_t n, int64_t ns)
 	return ns > 0 ? (double)n * 1e9 / (double)ns : 0;
 }
 
+static unsigned int looks_within(const struct job *job, const struct job_options *options)
+{
+	return job->bed->sibling ? 0 : (options->resets + 3) / 4;
+}
+
 static void report(const struct job *job, const struct job_options *options, double alone,
 		   double during)
 {
 	const struct painter_note *note = &job->painter.said;
 
-	printf("guarded: %u resets, %u of them behind the library; picture identical after %u; "
-	       "mode gone in %u of %u looks within a reset\n",
-	       options->resets, job->behind, job->same, job->dark,
-	       job->bed->sibling ? 0 : (options->resets + 3) / 4);
+	printf("guarded: %u resets, %u of them behind the library; mode lost in %u; picture "
+	       "identical after %u, and gone in %u of %u looks within a reset\n",
+	       options->resets, job->behind, job->display.found_off - 1, job->same, job->dark,
+	       looks_within(job, options));
 	printf("owner: %llu frames, %llu refused; %.1f frames/s without resets, %.1f with\n",
 	       (unsigned long long)job->frames, (unsigned long long)job->refused, alone, during);
 	printf("painter by %s: %llu frames, %llu refused, told to redraw %llu times\n",
-	       options->trusted ? "the device fd" : "a dma-buf or calls",
+	       !note->mapped				  ? "calls"
+	       : options->rights & VFIOSAFE_GRANT_DEVICE_FD ? "the device fd"
+							    : "a dma-buf",
 	       (unsigned long long)note->frames, (unsigned long long)note->refused,
 	       (unsigned long long)note->redraws - 1);
 	printf("reset to picture: mean %.1f ms, longest %.1f ms; dma-buf %s\n",
@@ -216,16 +235,17 @@ static bool all_good(const struct job *job, const struct job_options *options)
 {
 	return job->same == options->resets && job->frames > 0 && job->painter.said.frames > 0 &&
 	       job->painter.said.redraws >= options->resets &&
-	       (job->bed->sibling || job->dark == (options->resets + 3) / 4);
+	       job->display.found_off == options->resets + 1 &&
+	       job->dark == looks_within(job, options);
 }
 
 int job_guarded(struct bed *bed, const struct job_options *options)
 {
-	struct job job = { .bed = bed };
+	struct job job = { .bed = bed, .options = options };
 	int rc = display_start(&job.display, bed->dev, &bed->picture);
 
 	if (rc == 0)
-		rc = painter_start(&job.painter, &job.display, options->trusted);
+		rc = painter_start(&job.painter, &job.display, options->rights);
 	if (rc < 0)
 		return fprintf(stderr, "gpu: start: %s\n", vfiosafe_error_text()), rc;
 	if (bed_shows(bed, "before") != 1)

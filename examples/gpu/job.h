@@ -7,7 +7,12 @@
 
 struct job_options {
 	unsigned int resets;
-	bool trusted; /* the painter gets the device fd */
+	uint32_t pause_ms; /* between the owner's frames */
+	/*
+	 * How the second process gets at the picture: VFIOSAFE_GRANT_DEVICE_FD,
+	 * VFIOSAFE_GRANT_CALLS_ONLY; 0: as the kernel can
+	 */
+	uint32_t rights;
 };
 
 /* 0: the picture was there after each reset. */

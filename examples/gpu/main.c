@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gpu [--raw] [--resets N] [--door cdev|group] [--trusted] [--sibling ADDRESS]
- *     [--look COMMAND] DEVICE
+ * gpu [--raw] [--resets N] [--door cdev|group] [--trusted|--calls] [--pause MS]
+ *     [--sibling ADDRESS] [--look COMMAND] DEVICE
  * gpu --reference FILE
  *
  * DEVICE is a PCI address, or "sim". --look: see bed.h. --trusted: the second process gets
- * the device fd. --raw: the same by hand, with one reset. --reference: writes the picture.
+ * the device fd; --calls: no mapping at all. --pause: between two frames. --raw: the same
+ * by hand, with one reset. --reference: writes the picture.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,8 @@
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: gpu [--raw] [--resets N] [--door cdev|group] [--trusted]\n"
-			"           [--sibling ADDRESS] [--look COMMAND] DEVICE\n"
+	fprintf(stderr, "usage: gpu [--raw] [--resets N] [--door cdev|group] [--trusted|--calls]\n"
+			"           [--pause MS] [--sibling ADDRESS] [--look COMMAND] DEVICE\n"
 			"       gpu --reference FILE\n");
 	return 2;
 }
@@ -43,7 +44,11 @@ static bool parse(int argc, char **argv, struct bed_options *bed, struct job_opt
 		if (strcmp(argv[i], "--raw") == 0)
 			*raw = true;
 		else if (strcmp(argv[i], "--trusted") == 0)
-			job->trusted = true;
+			job->rights = VFIOSAFE_GRANT_DEVICE_FD;
+		else if (strcmp(argv[i], "--calls") == 0)
+			job->rights = VFIOSAFE_GRANT_CALLS_ONLY;
+		else if ((value = value_of("--pause", argc, argv, &i)))
+			job->pause_ms = (uint32_t)strtoul(value, NULL, 10);
 		else if ((value = value_of("--resets", argc, argv, &i)))
 			job->resets = (unsigned int)strtoul(value, NULL, 10);
 		else if ((value = value_of("--door", argc, argv, &i)))

@@ -48,6 +48,7 @@ static int reinit(struct vfiosafe_device *dev, void *ctx)
 		return rc;
 	process->note.generation = vfiosafe_device_generation(dev);
 	process->note.redraws++;
+	process->note.mapped = vfiosafe_bar_address(process->bar);
 	tell(process);
 	return 0;
 }

@@ -15,6 +15,7 @@ struct painter_note {
 	uint64_t frames; /* with the next one at its end only */
 	uint64_t refused;
 	int32_t error; /* 0, or what ended it */
+	bool mapped;   /* it has the frame buffer mapped, else by calls */
 	bool last;
 };
 
@@ -27,9 +28,9 @@ struct painter {
 
 /*
  * Starts it as a process of its own, and lets it have the frame buffer: by a dma-buf where
- * the kernel maps those, else by calls of the owner; with @trusted by the device fd.
+ * the kernel maps those, else by calls of the owner. @rights: of vfiosafe_grant.
  */
-int painter_start(struct painter *painter, const struct display *display, bool trusted);
+int painter_start(struct painter *painter, const struct display *display, uint32_t rights);
 /* Until it has drawn its box in the device's generation of this moment. */
 int painter_wait(struct painter *painter, const struct display *display);
 /* Ends it; its last note is in painter->said. */

@@ -9,7 +9,7 @@
 struct picture_box picture_painters(const struct picture *picture)
 {
 	/* In steps of 8 pixels: copies are made of aligned 64-bit stores. */
-	uint32_t width = picture->width / 24 * 8, height = picture->height / 24 * 8;
+	uint32_t width = picture->width / 40 * 8, height = picture->height / 40 * 8;
 
 	return (struct picture_box){ .x = (picture->width - width) / 16 * 8,
 				     .y = (picture->height - height) / 2,

@@ -26,7 +26,7 @@ static void exec_painter(const struct picture *picture, int notes, int socket)
 }
 
 /* The picture and nothing else: not the mode. */
-static int serve(const struct display *display, int socket, bool trusted)
+static int serve(const struct display *display, int socket, uint32_t rights)
 {
 	const struct vfiosafe_grant_range frame = {
 		.bar = 0,
@@ -35,7 +35,7 @@ static int serve(const struct display *display, int socket, bool trusted)
 	};
 	const struct vfiosafe_grant grant = {
 		.size = sizeof(grant),
-		.rights = trusted ? VFIOSAFE_GRANT_DEVICE_FD : 0,
+		.rights = rights,
 		.ranges = &frame,
 		.range_count = 1,
 	};
@@ -48,7 +48,7 @@ static int serve(const struct display *display, int socket, bool trusted)
 	return vfiosafe_agent_start(display->dev);
 }
 
-static int start(struct painter *painter, const struct display *display, bool trusted,
+static int start(struct painter *painter, const struct display *display, uint32_t rights,
 		 const int *notes)
 {
 	int ends[2], rc;
@@ -59,18 +59,18 @@ static int start(struct painter *painter, const struct display *display, bool tr
 	painter->pid = fork();
 	if (painter->pid == 0)
 		exec_painter(&display->picture, notes[1], ends[1]);
-	rc = painter->pid < 0 ? -errno : serve(display, ends[0], trusted);
+	rc = painter->pid < 0 ? -errno : serve(display, ends[0], rights);
 	close(ends[1]);
 	return rc;
 }
 
-int painter_start(struct painter *painter, const struct display *display, bool trusted)
+int painter_start(struct painter *painter, const struct display *display, uint32_t rights)
 {
 	int notes[2], rc;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, notes) < 0)
 		return -errno;
-	rc = start(painter, display, trusted, notes);
+	rc = start(painter, display, rights, notes);
 	close(notes[1]);
 	return rc < 0 ? rc : painter_wait(painter, display);
 }

@@ -108,6 +108,16 @@ host_add()
 	host_monitor "device_add $device"
 }
 
+# host_digest NAME SHA256: is a picture that was kept this one?
+host_digest()
+{
+	local is
+
+	is=$(sha256sum "$boot_dir/$1.ppm" 2>&1) && is=${is%% *}
+	reply="it is $is"
+	[ "$is" = "$2" ]
+}
+
 host_action()
 {
 	case "$# $1" in
@@ -117,6 +127,8 @@ host_action()
 	'2 remove') host_monitor "device_del $2" ;;
 	'2 add') host_add "$2" ;;
 	'2 screendump') host_monitor "screendump $boot_dir/$2.ppm display0" ;;
+	'3 screendump') host_monitor "screendump $boot_dir/$2.ppm $3" ;;
+	'3 digest') host_digest "$2" "$3" ;;
 	*)
 		reply="no such action: $*"
 		return 1
