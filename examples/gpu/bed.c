@@ -9,8 +9,8 @@
 #include <unistd.h>
 #include "bed.h"
 
-static const struct picture small = { 160, 120 };
-static const struct picture large = { 640, 480 };
+static const struct picture small = { .width = 160, .height = 120 };
+static const struct picture large = { .width = 640, .height = 480 };
 
 /* Who finds the display in FAULT while it waits, brings it back. */
 static int open_sim(struct bed *bed)
@@ -57,13 +57,28 @@ static int open_sibling(struct bed *bed)
 	return rc < 0 ? rc : vfiosafe_device_set_driver(bed->sibling, &ops, NULL);
 }
 
+/* In the display's address space: it imports its memory. */
+static int open_engine(struct bed *bed)
+{
+	const struct vfiosafe_device_opts opts = { .size = sizeof(opts),
+						   .door = bed->options->door,
+						   .iommu_of = bed->dev };
+
+	bed->picture.band = BED_BAND;
+	return vfiosafe_device_open(&bed->engine, bed->options->engine, &opts);
+}
+
 int bed_open(struct bed *bed, const struct bed_options *options)
 {
 	int rc;
 
 	*bed = (struct bed){ .options = options };
 	rc = strcmp(options->device, "sim") == 0 ? open_sim(bed) : open_real(bed);
-	return rc < 0 || !options->sibling ? rc : open_sibling(bed);
+	if (rc == 0 && options->sibling)
+		rc = open_sibling(bed);
+	if (rc == 0 && options->engine)
+		rc = open_engine(bed);
+	return rc;
 }
 
 static void close_one(struct vfiosafe_device *dev)
@@ -74,6 +89,7 @@ static void close_one(struct vfiosafe_device *dev)
 
 void bed_close(struct bed *bed)
 {
+	close_one(bed->engine);
 	close_one(bed->sibling);
 	close_one(bed->dev);
 	vfiosafe_sim_close(bed->sim);

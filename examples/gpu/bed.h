@@ -8,10 +8,13 @@
 #include <vfiosafe/vfiosafe.h>
 #include "picture.h"
 
+#define BED_BAND 8u /* lines that the engine draws */
+
 struct bed_options {
 	const char *device; /* "sim" or a PCI address */
 	enum vfiosafe_door door;
 	const char *sibling; /* a function that is reset with it, or NULL */
+	const char *engine;  /* an edu that draws by DMA, or NULL */
 	/*
 	 * A command that takes a name: keeps what the display shows under it, and ends with
 	 * 0 if that is the picture, with 1 if not. Not needed for "sim".
@@ -26,6 +29,7 @@ struct bed {
 	const struct vfiosafe_sys *sys;
 	struct vfiosafe_device *dev;
 	struct vfiosafe_device *sibling;
+	struct vfiosafe_device *engine;
 };
 
 int bed_open(struct bed *bed, const struct bed_options *options);

@@ -69,6 +69,7 @@ static int draw_border(const struct display *display)
 {
 	const struct picture *p = &display->picture;
 	struct vfiosafe_section sec;
+	uint32_t height = p->height - p->band;
 	volatile uint32_t *pixel;
 	int rc = vfiosafe_begin(&display->frame, &sec);
 
@@ -76,8 +77,8 @@ static int draw_border(const struct display *display)
 		return rc;
 	pixel = vfiosafe_ptr(&sec);
 	for (uint32_t x = 0; x < 2 * p->width; x++)
-		pixel[x] = pixel[p->width * (p->height - 2) + x] = WHITE;
-	for (uint32_t y = 0; y < p->height; y++)
+		pixel[x] = pixel[p->width * (height - 2) + x] = WHITE;
+	for (uint32_t y = 0; y < height; y++)
 		pixel[y * p->width] = pixel[(y + 1) * p->width - 1] = WHITE;
 	return vfiosafe_end_checked(&sec);
 }

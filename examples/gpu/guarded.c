@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 #include "display.h"
+#include "engine.h"
 #include "job.h"
 #include "painter.h"
 
@@ -22,6 +23,7 @@ struct job {
 	const struct job_options *options;
 	struct display display;
 	struct painter painter;
+	struct engine engine;
 	pthread_t thread;
 	bool stop;		  /* atomic, as the next two */
 	uint64_t frames, refused; /* the owner's */
@@ -155,6 +157,8 @@ static int round_trip(struct job *job, unsigned int round)
 		fprintf(stderr, "gpu: reset %u: %s\n", round, vfiosafe_error_text());
 	if (rc == 0)
 		rc = painter_wait(&job->painter, &job->display);
+	if (rc == 0 && job->engine.dev)
+		rc = engine_wait(&job->engine);
 	took = now_ns() - start;
 	job->back_ns += took;
 	if (took > job->longest_ns)
@@ -194,6 +198,9 @@ static void report(const struct job *job, const struct job_options *options, dou
 							    : "a dma-buf",
 	       (unsigned long long)note->frames, (unsigned long long)note->refused,
 	       (unsigned long long)note->redraws - 1);
+	if (job->engine.dev)
+		printf("engine by the dma-buf: told to redraw %u times, of which it did %u\n",
+		       job->engine.wanted - 1, job->engine.drawn - 1);
 	printf("reset to picture: mean %.1f ms, longest %.1f ms; dma-buf %s\n",
 	       options->resets ? (double)job->back_ns / 1e6 / options->resets : 0,
 	       (double)job->longest_ns / 1e6,
@@ -227,6 +234,8 @@ static int run(struct job *job, const struct job_options *options)
 	pthread_join(job->thread, NULL);
 	if (rc == 0)
 		rc = painter_stop(&job->painter);
+	if (job->engine.dev)
+		engine_stop(&job->engine);
 	report(job, options, alone, rate(before, start));
 	return rc < 0 ? rc : job->error;
 }
@@ -236,6 +245,7 @@ static bool all_good(const struct job *job, const struct job_options *options)
 	return job->same == options->resets && job->frames > 0 && job->painter.said.frames > 0 &&
 	       job->painter.said.redraws >= options->resets &&
 	       job->display.found_off == options->resets + 1 &&
+	       (!job->engine.dev || job->engine.drawn == options->resets + 1) &&
 	       job->dark == looks_within(job, options);
 }
 
@@ -246,6 +256,8 @@ int job_guarded(struct bed *bed, const struct job_options *options)
 
 	if (rc == 0)
 		rc = painter_start(&job.painter, &job.display, options->rights);
+	if (rc == 0 && bed->engine)
+		rc = engine_start(&job.engine, bed->engine, &job.display);
 	if (rc < 0)
 		return fprintf(stderr, "gpu: start: %s\n", vfiosafe_error_text()), rc;
 	if (bed_shows(bed, "before") != 1)

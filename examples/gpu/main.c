@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * gpu [--raw] [--resets N] [--door cdev|group] [--trusted|--calls] [--pause MS]
- *     [--sibling ADDRESS] [--look COMMAND] DEVICE
- * gpu --reference FILE
+ *     [--sibling ADDRESS] [--engine ADDRESS] [--look COMMAND] DEVICE
+ * gpu --reference FILE [band]
  *
- * DEVICE is a PCI address, or "sim". --look: see bed.h. --trusted: the second process gets
+ * DEVICE is a PCI address, or "sim". --sibling, --engine, --look: see bed.h. --trusted: the second process gets
  * the device fd; --calls: no mapping at all. --pause: between two frames. --raw: the same
  * by hand, with one reset. --reference: writes the picture.
  */
@@ -17,8 +17,9 @@
 static int usage(void)
 {
 	fprintf(stderr, "usage: gpu [--raw] [--resets N] [--door cdev|group] [--trusted|--calls]\n"
-			"           [--pause MS] [--sibling ADDRESS] [--look COMMAND] DEVICE\n"
-			"       gpu --reference FILE\n");
+			"           [--pause MS] [--sibling ADDRESS] [--engine ADDRESS]\n"
+			"           [--look COMMAND] DEVICE\n"
+			"       gpu --reference FILE [band]\n");
 	return 2;
 }
 
@@ -55,6 +56,8 @@ static bool parse(int argc, char **argv, struct bed_options *bed, struct job_opt
 			bed->door = door_named(value);
 		else if ((value = value_of("--sibling", argc, argv, &i)))
 			bed->sibling = value;
+		else if ((value = value_of("--engine", argc, argv, &i)))
+			bed->engine = value;
 		else if ((value = value_of("--look", argc, argv, &i)))
 			bed->look = value;
 		else if (argv[i][0] == '-' || bed->device)
@@ -67,7 +70,7 @@ static bool parse(int argc, char **argv, struct bed_options *bed, struct job_opt
 
 int main(int argc, char **argv)
 {
-	static const struct picture large = { 640, 480 };
+	struct picture picture = { .width = 640, .height = 480 };
 	struct job_options job = { .resets = 20 };
 	struct bed_options options = { 0 };
 	bool raw = false;
@@ -76,8 +79,10 @@ int main(int argc, char **argv)
 
 	if (argc == 6 && strcmp(argv[1], "--paint") == 0)
 		return painter_main(argv);
-	if (argc == 3 && strcmp(argv[1], "--reference") == 0)
-		return picture_write(&large, argv[2]) < 0;
+	if ((argc == 3 || argc == 4) && strcmp(argv[1], "--reference") == 0) {
+		picture.band = argc == 4 ? BED_BAND : 0;
+		return picture_write(&picture, argv[2]) < 0;
+	}
 	if (!parse(argc, argv, &options, &job, &raw))
 		return usage();
 	rc = bed_open(&bed, &options);

@@ -6,10 +6,20 @@
 
 #define WHITE 0xffffffu
 
+struct picture_box picture_band(const struct picture *picture)
+{
+	return (struct picture_box){ .y = picture->height - picture->band,
+				     .width = picture->width,
+				     .height = picture->band };
+}
+
 struct picture_box picture_painters(const struct picture *picture)
 {
-	/* In steps of 8 pixels: copies are made of aligned 64-bit stores. */
-	uint32_t width = picture->width / 40 * 8, height = picture->height / 40 * 8;
+	/*
+	 * In steps of 8 pixels: copies are made of aligned 64-bit stores. Small, since by
+	 * calls each of them is a message and an answer.
+	 */
+	uint32_t width = picture->width / 53 * 8, height = picture->height / 48 * 8;
 
 	return (struct picture_box){ .x = (picture->width - width) / 16 * 8,
 				     .y = (picture->height - height) / 2,
@@ -25,7 +35,7 @@ struct picture_box picture_owners(const struct picture *picture, unsigned int pa
 		{ 0, 0, picture->width, hole.y },
 		{ 0, hole.y, hole.x, hole.height },
 		{ right, hole.y, picture->width - right, hole.height },
-		{ 0, below, picture->width, picture->height - below },
+		{ 0, below, picture->width, picture->height - picture->band - below },
 	};
 
 	return parts[part % 4];
@@ -43,13 +53,16 @@ static uint32_t painters_pixel(const struct picture_box *box, uint32_t x, uint32
 	return ring % 2 ? 0x102040 : 0x2060c0 + (ring << 20);
 }
 
-/* Bars of colour, a ramp below them, and a white border. */
-static uint32_t owners_pixel(const struct picture *picture, uint32_t x, uint32_t y)
+/* Bars of colour, a ramp below them, a white border; and the band. */
+static uint32_t other_pixel(const struct picture *picture, uint32_t x, uint32_t y)
 {
 	static const uint32_t bars[8] = { 0xc0c0c0, 0xc0c000, 0x00c0c0, 0x00c000,
 					  0xc000c0, 0xc00000, 0x0000c0, 0x202020 };
 
-	if (x < 2 || y < 2 || x >= picture->width - 2 || y >= picture->height - 2)
+	if (y >= picture->height - picture->band)
+		return x / 16 % 2 ? 0x00ff40 : 0x004010;
+	if (x < 2 || y < 2 || x >= picture->width - 2 ||
+	    y >= picture->height - picture->band - 2)
 		return WHITE;
 	if (y < picture->height / 4 * 3)
 		return bars[x * 8 / picture->width];
@@ -62,7 +75,7 @@ uint32_t picture_pixel(const struct picture *picture, uint32_t x, uint32_t y)
 
 	if (x - box.x < box.width && y - box.y < box.height)
 		return painters_pixel(&box, x - box.x, y - box.y);
-	return owners_pixel(picture, x, y);
+	return other_pixel(picture, x, y);
 }
 
 void picture_line(const struct picture *picture, const struct picture_box *box, uint32_t line,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * picture.h - what is drawn: a test card. The owner of the display draws all of it but a
- * box in its middle, which is another process's.
+ * box in its middle, which is another process's, and a band at its bottom, which another
+ * device writes by DMA.
  */
 #ifndef GPU_PICTURE_H
 #define GPU_PICTURE_H
@@ -16,13 +17,15 @@
 struct picture {
 	uint32_t width;
 	uint32_t height;
+	uint32_t band; /* lines of it; 0: there is no such device */
 };
 
 struct picture_box {
 	uint32_t x, y, width, height;
 };
 
-/* The other process's part, and one of the four that are left to the owner. */
+/* The other device's part, the other process's, and one of four that the owner has. */
+struct picture_box picture_band(const struct picture *picture);
 struct picture_box picture_painters(const struct picture *picture);
 struct picture_box picture_owners(const struct picture *picture, unsigned int part);
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "painter.h"
 
-#define WAIT_MS 60000
+#define WAIT_MS 180000 /* by calls it may draw for long */
 
 /* This program once more; it inherits the ends of two sockets. */
 static void exec_painter(const struct picture *picture, int notes, int socket)
