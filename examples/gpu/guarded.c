@@ -28,8 +28,10 @@ struct job {
 	bool stop;		  /* atomic, as the next two */
 	uint64_t frames, refused; /* the owner's */
 	int error;		  /* of its thread; read when that has ended */
-	unsigned int same, behind, dark; /* looks: as it should be; resets; looks within one */
-	int64_t back_ns, longest_ns;	 /* from the call to the picture, in sum */
+	unsigned int same;   /* after so many resets the picture was there */
+	unsigned int dark;   /* in so many looks within a reset it was not */
+	unsigned int behind; /* so many resets were somebody else's */
+	int64_t back_ns, longest_ns; /* from the call to the picture, in sum */
 };
 
 static void count(uint64_t *at)

@@ -4,9 +4,9 @@
  *     [--sibling ADDRESS] [--engine ADDRESS] [--look COMMAND] DEVICE
  * gpu --reference FILE [band]
  *
- * DEVICE is a PCI address, or "sim". --sibling, --engine, --look: see bed.h. --trusted: the second process gets
- * the device fd; --calls: no mapping at all. --pause: between two frames. --raw: the same
- * by hand, with one reset. --reference: writes the picture.
+ * DEVICE is a PCI address, or "sim". --sibling, --engine, --look: see bed.h. --trusted: the
+ * second process gets the device fd; --calls: no mapping at all. --pause: between two
+ * frames. --raw: the same by hand, with one reset. --reference: writes the picture.
  */
 #include <stdio.h>
 #include <stdlib.h>
