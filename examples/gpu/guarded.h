@@ -22,6 +22,7 @@ struct job {
 	unsigned int same;   /* after so many resets the picture was there */
 	unsigned int dark;   /* in so many looks within a reset it was not */
 	unsigned int behind; /* so many resets were somebody else's */
+	unsigned int hot;    /* so many took down all functions of the bus */
 	int64_t looking_ns;	     /* of this round, spent on a look within the reset */
 	int64_t back_ns, longest_ns; /* from the call to the picture without that, in sum */
 };

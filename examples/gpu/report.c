@@ -8,9 +8,9 @@ void job_report(const struct job *job, double alone, double during)
 	const struct job_options *options = job->options;
 	const struct painter_note *note = &job->painter.said;
 
-	printf("guarded: %u resets, %u of them behind the library; mode lost in %u; picture "
+	printf("guarded: %u resets, %u of them behind the library, %u hot; mode lost in %u; picture "
 	       "identical after %u, and gone in %u of %u looks within a reset\n",
-	       options->resets, job->behind, job->display.found_off - 1, job->same, job->dark,
+	       options->resets, job->behind, job->hot, job->display.found_off - 1, job->same, job->dark,
 	       job_looks_within(job));
 	printf("owner: %llu frames, %llu refused; %.1f frames/s without resets, %.1f with\n",
 	       (unsigned long long)job->frames, (unsigned long long)job->refused, alone, during);
@@ -37,5 +37,6 @@ bool job_is_good(const struct job *job)
 	       job->painter.said.redraws > resets &&
 	       job->display.found_off == resets + 1 &&
 	       (!job->engine.dev || job->engine.drawn == resets + 1) &&
+	       job->hot == (job->bed->sibling ? resets : 0) &&
 	       job->dark == job_looks_within(job);
 }

@@ -95,6 +95,7 @@ int job_round(struct job *job, unsigned int round)
 
 	job->looking_ns = 0;
 	rc = reset(job, round);
+	job->hot += vfiosafe_reset_method(job->display.dev) == VFIOSAFE_METHOD_HOT;
 	if (rc < 0)
 		fprintf(stderr, "gpu: reset %u: %s\n", round, vfiosafe_error_text());
 	if (rc == 0)
