@@ -5,9 +5,12 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include "job.h"
 
 #define FLIGHT 128u /* frames on their way: less than a ring takes */
+#define SIM_RESET_US 1000u
+#define SIM_LINK_US 5000u
 #define PROBE_NS 2000000 /* all that is on its way may be lost: one more frame, then */
 
 /* How many frames may follow; one, if nothing has come for a while. */
@@ -79,7 +82,7 @@ static bool await(const struct job *job, uint64_t frames, unsigned int resumed)
 			moved = job_now();
 		last = now;
 		now = received(job);
-		if (job_now() - (resumes(job) < resumed ? start : moved) > JOB_SILENT_NS)
+		if (job_now() - (resumes(job) < resumed ? start : moved) > job->options->silent_ns)
 			return false;
 	}
 	return true;
@@ -124,15 +127,38 @@ static bool phases(struct job *job)
 	return flows && await(job, received(job) + 4 * FLIGHT, 0) && await(job, frames, 0);
 }
 
+/* One of a pair in software, on one wire. */
+static int open_sim(struct job *job, unsigned int which)
+{
+	const struct vfiosafe_sim_opts opts = { .size = sizeof(opts),
+						.window_us = SIM_RESET_US,
+						.ready_us = SIM_LINK_US,
+						.wire = 1 };
+	int rc = vfiosafe_sim_open(&job->sim[which], "sim:nic", &opts);
+
+	if (rc == 0)
+		job->sys[which] = vfiosafe_sim_sys(job->sim[which]);
+	return rc;
+}
+
 static int open_pair(struct job *job)
 {
 	struct vfiosafe_device_opts opts = { .size = sizeof(opts),
 					     .door = job->options->door };
 	int rc = 0;
 
-	job->sys = vfiosafe_sys_default();
 	for (unsigned int i = 0; i < 2 && rc == 0; i++) {
-		rc = nic_open(&job->nic[i], job->options->address[i], &opts);
+		const char *address = job->options->address[i];
+
+		job->sys[i] = vfiosafe_sys_default();
+		if (strcmp(address, "sim") == 0) {
+			rc = open_sim(job, i);
+			if (rc < 0)
+				break;
+			address = vfiosafe_sim_address(job->sim[i]);
+		}
+		opts.sys = job->sys[i];
+		rc = nic_open(&job->nic[i], address, &opts);
 		if (rc == 0 && job->guard == JOB_GUARDED)
 			rc = nic_survive_resets(&job->nic[i]);
 		else if (rc == 0)
@@ -157,5 +183,7 @@ int job_run(struct job *job)
 	}
 	for (unsigned int i = 0; i < 2; i++)
 		nic_close(&job->nic[i]);
+	for (unsigned int i = 0; i < 2; i++)
+		vfiosafe_sim_close(job->sim[i]);
 	return rc;
 }

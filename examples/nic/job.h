@@ -16,7 +16,6 @@
 #include "nic.h"
 
 #define JOB_RESUMES 16384u
-#define JOB_SILENT_NS 5000000000 /* who says nothing for so long is dead */
 
 enum job_guard {
 	JOB_GUARDED,
@@ -33,6 +32,7 @@ struct job_options {
 	unsigned int every_ms[2];
 	unsigned int size; /* bytes of a frame */
 	unsigned int seed;
+	int64_t silent_ns; /* who says nothing for so long is dead */
 	bool raw;
 	bool check;
 };
@@ -68,7 +68,7 @@ struct job {
 	struct job_result *result;
 	enum job_guard guard;
 	struct vfiosafe_sim *sim[2];
-	const struct vfiosafe_sys *sys;
+	const struct vfiosafe_sys *sys[2];
 	struct nic nic[2];
 	uint64_t received; /* atomic; both ways */
 	bool stop;	   /* atomic */

@@ -15,6 +15,7 @@
 #include "job.h"
 
 #define RAW_RESETS 9u
+#define RAW_SILENT_NS 2000000000
 
 static const char *const guards[JOB_GUARDS] = { "guarded", "raw", "raw, programmed again" };
 
@@ -109,6 +110,7 @@ static bool by_hand(const struct job_options *options, enum job_guard guard,
 	int status = 0;
 	pid_t pid;
 
+	few.silent_ns = RAW_SILENT_NS;
 	if (few.resets > RAW_RESETS)
 		few.resets = RAW_RESETS;
 	fflush(stdout);
@@ -183,7 +185,8 @@ int main(int argc, char **argv)
 				       .resets = 50,
 				       .every_ms = { 20, 200 },
 				       .size = 512,
-				       .seed = 1 };
+				       .seed = 1,
+				       .silent_ns = 10000000000 };
 
 	if (!parse(&options, argc, argv))
 		return usage();

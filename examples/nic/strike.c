@@ -23,9 +23,8 @@ void job_nap(int64_t ns)
 }
 
 /* By hand: nobody stops, nobody waits. */
-static int raw_reset(const struct job *job, struct nic *nic)
+static int raw_reset(const struct job *job, const struct vfiosafe_sys *sys, struct nic *nic)
 {
-	const struct vfiosafe_sys *sys = job->sys;
 	int rc;
 
 	do
@@ -35,11 +34,10 @@ static int raw_reset(const struct job *job, struct nic *nic)
 	return rc == 0 && job->guard == JOB_RAW_AGAIN ? nic_program(nic) : rc;
 }
 
-static int decode(const struct job *job, int fd, bool on)
+static int decode(const struct vfiosafe_sys *sys, int fd, bool on)
 {
 	struct vfio_region_info config = { .argsz = sizeof(config),
 					   .index = VFIO_PCI_CONFIG_REGION_INDEX };
-	const struct vfiosafe_sys *sys = job->sys;
 	uint16_t command;
 	int rc = sys->ioctl(sys->ctx, fd, VFIO_DEVICE_GET_REGION_INFO, &config);
 
@@ -58,9 +56,9 @@ static int decode(const struct job *job, int fd, bool on)
 }
 
 /* Until the thread that polls has touched the device; by hand that is its end. */
-static int await_loss(const struct nic *nic, unsigned int before)
+static int await_loss(const struct nic *nic, unsigned int before, int64_t silent_ns)
 {
-	int64_t end = job_now() + JOB_SILENT_NS;
+	int64_t end = job_now() + silent_ns;
 
 	while (__atomic_load_n(&nic->lost, __ATOMIC_ACQUIRE) == before) {
 		if (job_now() > end)
@@ -71,34 +69,35 @@ static int await_loss(const struct nic *nic, unsigned int before)
 }
 
 /* Nobody tells the library. */
-static int behind(const struct job *job, struct nic *nic)
+static int behind(const struct vfiosafe_sys *sys, struct nic *nic, int64_t silent_ns)
 {
 	unsigned int before = __atomic_load_n(&nic->lost, __ATOMIC_ACQUIRE);
-	int fd = job->sys->dup(job->sys->ctx, vfiosafe_device_fd(nic->dev));
-	int rc = fd < 0 ? fd : decode(job, fd, false);
+	int fd = sys->dup(sys->ctx, vfiosafe_device_fd(nic->dev));
+	int rc = fd < 0 ? fd : decode(sys, fd, false);
 
 	if (rc == 0)
-		rc = await_loss(nic, before);
+		rc = await_loss(nic, before, silent_ns);
 	if (rc == 0)
-		rc = decode(job, fd, true);
+		rc = decode(sys, fd, true);
 	if (fd >= 0)
-		job->sys->close(job->sys->ctx, fd);
+		sys->close(sys->ctx, fd);
 	return rc < 0 ? rc : vfiosafe_recover(nic->dev, NULL);
 }
 
 bool strike(struct job *job, unsigned int number)
 {
+	const struct vfiosafe_sys *sys = job->sys[number % 2];
 	struct nic *nic = &job->nic[number % 2];
 	bool decode_off = number / 2 % 10 == 9;
 	int64_t start = job_now();
 	int rc;
 
 	if (decode_off)
-		rc = behind(job, nic);
+		rc = behind(sys, nic, job->options->silent_ns);
 	else if (job->guard == JOB_GUARDED)
 		rc = vfiosafe_reset(nic->dev, NULL);
 	else
-		rc = raw_reset(job, nic);
+		rc = raw_reset(job, sys, nic);
 	if (decode_off) {
 		job->result->losses[number % 2] += rc == 0;
 	} else {
