@@ -6,7 +6,8 @@
  *   stream.c  makes frames, and judges those that arrive
  *   strike.c  what happens to the devices
  *   job.c     one thread polls both devices, the other one resets them
- *   main.c    options, the run by hand in a child, the report
+ *   report.c  what came of it, by hand and guarded
+ *   main.c    options; by hand it runs in a child
  */
 #ifndef NIC_JOB_H
 #define NIC_JOB_H
@@ -18,9 +19,9 @@
 #define JOB_RESUMES 16384u
 
 enum job_guard {
-	JOB_GUARDED,
 	JOB_RAW,       /* plain pointers; nobody tells the driver of resets */
 	JOB_RAW_AGAIN, /* plain pointers; who resets programs the device again */
+	JOB_GUARDED,
 	JOB_GUARDS,
 };
 
@@ -61,6 +62,7 @@ struct job_result {
 	int64_t resumed_ns[JOB_RESUMES]; /* from reinit until a frame came */
 	unsigned int resumes; /* atomic */
 	bool flows;	      /* to the end, both ways */
+	int signal;	      /* that it died of */
 };
 
 struct job {
@@ -87,6 +89,11 @@ void stream_judge(struct job_result *result, struct stream *stream,
 bool strike(struct job *job, unsigned int number);
 int64_t job_now(void);
 void job_nap(int64_t ns);
+
+/* report.c */
+void report_sort(struct job_result *result);
+bool report_is_good(const struct job_options *options, const struct job_result *result);
+void report_print(const struct job_result *results, bool raw);
 
 /* job.c: 0, or the error that kept it from running */
 int job_run(struct job *job);
