@@ -33,6 +33,7 @@ struct job_options {
 	unsigned int every_ms[2];
 	unsigned int size; /* bytes of a frame */
 	unsigned int seed;
+	unsigned int late; /* of 100 times, may traffic be back after more than 1 s */
 	int64_t silent_ns; /* who says nothing for so long is dead */
 	bool raw;
 	bool check;

@@ -3,7 +3,10 @@
  * nic [OPTION...] ADDRESS ADDRESS - frames between two 82576 on one wire, over resets.
  *
  *   --door cdev|group   --frames N   --resets N   --every MIN-MAX   --size BYTES
- *   --seed N            --raw        --check
+ *   --seed N            --raw        --check      --late PERCENT
+ *
+ * --check: fails if traffic takes longer than 1 s to come back, more often than --late
+ * says, and for anything that is wrong.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -21,6 +24,7 @@ static int usage(void)
 {
 	fprintf(stderr, "usage: nic [--door cdev|group] [--frames N] [--resets N] "
 			"[--every MIN-MAX ms] [--size BYTES] [--seed N] [--raw] [--check] "
+			"[--late PERCENT] "
 			"ADDRESS ADDRESS\n");
 	return 2;
 }
@@ -83,6 +87,7 @@ static bool parse(struct job_options *options, int argc, char **argv)
 		{ "door", 1, NULL, 'd' }, { "frames", 1, NULL, 'f' },
 		{ "resets", 1, NULL, 'r' }, { "every", 1, NULL, 'e' },
 		{ "size", 1, NULL, 's' }, { "seed", 1, NULL, 'S' },
+		{ "late", 1, NULL, 'l' },
 		{ "raw", 0, NULL, 'R' }, { "check", 0, NULL, 'c' }, { 0 }
 	};
 	int c;
@@ -102,6 +107,8 @@ static bool parse(struct job_options *options, int argc, char **argv)
 			options->size = (unsigned int)atoi(optarg) & ~7u;
 		else if (c == 'S')
 			options->seed = (unsigned int)atoi(optarg);
+		else if (c == 'l')
+			options->late = (unsigned int)atoi(optarg);
 		else if (c == 'R')
 			options->raw = true;
 		else if (c == 'c')
@@ -109,7 +116,7 @@ static bool parse(struct job_options *options, int argc, char **argv)
 		else
 			return false;
 	}
-	return argc - optind == 2 && options->size >= 64 && options->size <= 1512 &&
+	return argc - optind == 2 && options->size >= 64 && options->size <= 1512 && options->late <= 100 &&
 	       options->every_ms[1] >= options->every_ms[0];
 }
 

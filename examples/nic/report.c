@@ -25,14 +25,11 @@ static int64_t resumed_ns(const struct job_result *result, unsigned int percent)
 	return result->resumes ? result->resumed_ns[(result->resumes - 1) * percent / 100] : 0;
 }
 
-/*
- * @result is sorted. Of the times until traffic came back 5 in 100 do not count: a machine
- * that has more to do than it has processors keeps any program waiting for a second.
- */
+/* @result is sorted. */
 bool report_is_good(const struct job_options *options, const struct job_result *result)
 {
 	bool good = result->flows && result->resumes >= options->resets &&
-		    resumed_ns(result, 95) < 1000000000;
+		    resumed_ns(result, 100 - options->late) < 1000000000;
 	uint64_t received = 0;
 
 	for (unsigned int i = 0; i < 2; i++) {
