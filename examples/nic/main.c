@@ -40,7 +40,7 @@ static int run(const struct job_options *options, enum job_guard guard,
 	return rc;
 }
 
-/* In a child: nobody knows how it ends. Return: false if it did not run, or went well. */
+/* In a child: nobody knows how it ends. Return: false if it went well. */
 static bool by_hand(const struct job_options *options, enum job_guard guard,
 		    struct job_result *result)
 {
@@ -58,7 +58,7 @@ static bool by_hand(const struct job_options *options, enum job_guard guard,
 	if (WIFSIGNALED(status))
 		result->signal = WTERMSIG(status);
 	report_sort(result);
-	return status != 0 ? result->signal : !report_is_good(&few, result);
+	return status != 0 || !report_is_good(&few, result);
 }
 
 static int run_all(const struct job_options *options)
