@@ -39,7 +39,8 @@ void vsim_nap(int64_t ns)
 static const struct vsim_model *model_by_name(const char *name)
 {
 	static const struct vsim_model *const models[] = { &vsim_model_reg,
-						       &vsim_model_nvme };
+						       &vsim_model_nvme,
+						       &vsim_model_nic };
 
 	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
 		if (strcmp(models[i]->name, name) == 0)
