@@ -183,18 +183,15 @@ void vsf_former_free(struct vfiosafe_device *dev)
 }
 
 /* With dev->lock. */
-static int take_over(struct vfiosafe_device *dev, struct vsf_former *former,
+static bool take_over(struct vfiosafe_device *dev, struct vsf_former *former,
 		     uint64_t generation)
 {
 	if (dev->bars || dev->run || dev->share || dev->former ||
 	    vsf_device_state(dev) != VFIOSAFE_LIVE)
-		return vsf_fail(EBUSY,
-				"%s is in use: vfiosafe_share_succeed() comes right "
-				"after vfiosafe_device_from_fd()",
-				dev->address);
+		return false;
 	dev->former = former;
 	vsf_words_advance(dev->words, generation);
-	return 0;
+	return true;
 }
 
 static int succeed(struct vfiosafe_device *dev, int ledger_fd)
@@ -202,6 +199,7 @@ static int succeed(struct vfiosafe_device *dev, int ledger_fd)
 	struct vsf_ledger_head head;
 	struct vsf_former *former = NULL;
 	unsigned int left;
+	bool taken;
 	int rc = read_head(dev->sys, ledger_fd, &head);
 
 	if (rc == 0)
@@ -211,11 +209,14 @@ static int succeed(struct vfiosafe_device *dev, int ledger_fd)
 	left = former->left;
 	pthread_mutex_lock(&dev->lock);
 	/* One that had begun when the owner died is not in the ledger yet. */
-	rc = take_over(dev, former, head.generation + 2);
+	taken = take_over(dev, former, head.generation + 2);
 	pthread_mutex_unlock(&dev->lock);
-	if (rc < 0) {
+	if (!taken) {
 		former_free(dev->sys, former);
-		return rc;
+		return vsf_fail(EBUSY,
+				"%s is in use: vfiosafe_share_succeed() comes right after "
+				"vfiosafe_device_from_fd()",
+				dev->address);
 	}
 	vsf_device_fault(dev, VFIOSAFE_CAUSE_MARKED,
 			 "its former owner has ended, and may have left it in any state");

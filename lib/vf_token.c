@@ -48,14 +48,15 @@ int vsf_refuse_token(const struct vsf_open *req)
 
 static int set_token(const struct vfiosafe_device *pf, const uint8_t *token)
 {
-	struct {
+	/* clang takes no struct in which something follows a flexible array */
+	union {
 		struct vfio_device_feature head;
-		uint8_t token[TOKEN_LEN];
+		uint8_t room[sizeof(struct vfio_device_feature) + TOKEN_LEN];
 	} arg = { .head = { .argsz = sizeof(arg),
 			    .flags = VFIO_DEVICE_FEATURE_SET |
 				     VFIO_DEVICE_FEATURE_PCI_VF_TOKEN } };
 
-	memcpy(arg.token, token, TOKEN_LEN);
+	memcpy(arg.head.data, token, TOKEN_LEN);
 	return vsf_sys(pf->sys, ioctl, pf->fd, VFIO_DEVICE_FEATURE, &arg);
 }
 

@@ -54,17 +54,23 @@ static struct vsim_dmabuf *copy_parts(const struct vfio_device_feature_dma_buf *
 	return buf;
 }
 
+/* Takes @buf over, or frees it. */
 static int add(struct vfiosafe_sim *sim, struct vsim_dmabuf *buf, uint32_t flags)
 {
+	bool kept = false;
 	int rc;
 
 	pthread_mutex_lock(&sim->lock);
 	rc = vsim_fail_once(sim, VFIOSAFE_SIM_CALL_EXPORT);
 	while (rc == 0 && sim->memory_locked)
 		pthread_cond_wait(&sim->changed, &sim->lock);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = vsim_dmabuf_add(sim, buf, flags);
+		kept = rc >= 0;
+	}
 	pthread_mutex_unlock(&sim->lock);
+	if (!kept)
+		free(buf);
 	return rc;
 }
 
@@ -84,8 +90,7 @@ int vsim_export(struct vfiosafe_sim *sim, const struct vfio_device_feature *arg)
 		return -ENOMEM;
 	rc = check_parts(sim, buf);
 	if (rc == 0)
-		rc = add(sim, buf, body->open_flags);
-	if (rc < 0)
-		free(buf);
+		return add(sim, buf, body->open_flags);
+	free(buf);
 	return rc;
 }

@@ -70,6 +70,7 @@ struct vsim_model {
 extern const struct vsim_model vsim_model_reg;
 extern const struct vsim_model vsim_model_nvme;
 extern const struct vsim_model vsim_model_gpu;
+extern const struct vsim_model vsim_model_nic;
 
 struct vsim_bar {
 	uint8_t *mem; /* where the registers are now; under the lock */

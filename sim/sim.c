@@ -40,6 +40,7 @@ static const struct vsim_model *model_by_name(const char *name)
 {
 	static const struct vsim_model *const models[] = { &vsim_model_reg,
 						       &vsim_model_nvme,
+						       &vsim_model_nic,
 						       &vsim_model_gpu };
 
 	for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)

@@ -54,6 +54,15 @@
  * fails the command if it is data (status 0x04), and the controller if it is a queue
  * (CSTS.CFS). Every reset loses all but what is on the disk. INTMC reads as 0.
  *
+ * Model "sim:nic": as much of Intel's 82576 (igb) as a driver that polls needs, BAR 0
+ * (64 KiB, mappable), with the offsets and bits of its datasheet: STATUS (link up),
+ * MDIC (any write to the PHY makes it negotiate; the link is up opts.ready_us later),
+ * RCTL and TCTL (enable), and of queue 0 each way base, length, head, tail and enable.
+ * Descriptors are advanced ones, a whole frame of up to 2 KiB each. It receives all
+ * frames, changes none and raises no interrupts. Two with the same opts.wire are
+ * connected. Who does not receive, or is reset, loses what arrives; memory that cannot
+ * be reached stops the device until it is reset. BAR 3 has the MSI-X table.
+ *
  * Model "sim:gpu": a display. BAR 0 (128 KiB, mappable) is its frame buffer, BAR 2 (4 KiB,
  * mappable) has its mode: 16-bit registers from 0x500 on, in the order of the Bochs display
  * interface, of which 0 (reads 0xb0c5), 1 and 2 (pixels in a line, lines), 3 (bits of a
@@ -144,11 +153,15 @@ struct vfiosafe_sim_opts {
 	size_t size; /* sizeof(struct vfiosafe_sim_opts) */
 	enum vfiosafe_sim_window window;
 	uint32_t window_us; /* length of a reset; 0 = 100 */
-	/* sim:reg: from its end until READY reads 1; sim:nvme: from CC.EN to CSTS.RDY */
+	/*
+	 * sim:reg: from its end until READY reads 1; sim:nvme: from CC.EN to CSTS.RDY;
+	 * sim:nic: until the link is up
+	 */
 	uint32_t ready_us;
 	uint32_t flags;	    /* enum vfiosafe_sim_flags */
 	uint32_t vectors;   /* of MSI-X, at most 64; 0 = 16 */
 	uint64_t disk_len;  /* sim:nvme, bytes, whole blocks of 512; 0 = 64 MiB */
+	uint32_t wire;	    /* sim:nic: its number; 0: its own frames come back */
 };
 
 /* What can be changed while the device runs: vfiosafe_sim_set(). */
@@ -206,6 +219,8 @@ struct vfiosafe_sim_counts {
 	uint64_t dma_blocked;	   /* tried while bus mastering was off */
 	uint64_t commands;	   /* sim:nvme: completed */
 	uint64_t lost_commands;	   /* sim:nvme: rung for, and lost in a reset */
+	uint64_t frames;	   /* sim:nic: sent */
+	uint64_t lost_frames;	   /* sim:nic: of all, those that nobody took */
 	/* maps of its BARs, in address spaces, that were there when VFIO took them away */
 	uint64_t maps_left;
 };
@@ -221,11 +236,12 @@ struct vfiosafe_sim_held {
 /**
  * vfiosafe_sim_open - make a simulated device; starts its thread
  * @sim: written on success only; free with vfiosafe_sim_close()
- * @model: "sim:reg", "sim:nvme" or "sim:gpu"
+ * @model: "sim:reg", "sim:nvme", "sim:nic" or "sim:gpu"
  * @opts: may be NULL
  *
- * Return: 0; -ENOENT for an unknown model; -EINVAL; -ENOMEM; -EPERM if the stall
- * window is wanted and this process may not use userfaultfd; other errors.
+ * Return: 0; -ENOENT for an unknown model; -EINVAL; -ENOMEM; -EBUSY if opts.wire has two
+ * ends already; -EPERM if the stall window is wanted and this process may not use
+ * userfaultfd; other errors.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
 vfiosafe_sim_open(struct vfiosafe_sim **sim, const char *model,
