@@ -127,6 +127,30 @@ static void child_storms(int sock)
 	}
 }
 
+/* As many mappings as there may be, one with its memory, and one more. */
+static void child_maps(int sock)
+{
+	int fd = memfd_create("page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	uint64_t iova = 0;
+	struct child c;
+	int rc = 0;
+
+	child_joins(&c, sock);
+	child_check(ftruncate(fd, PAGE) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0,
+		    "memfd");
+	for (int i = 1; i < VFIOSAFE_GRANT_MAPPINGS && rc == 0; i++)
+		rc = vfiosafe_iommu_map_file(c.dev, fd, 0, PAGE, NULL, &iova);
+	child_check(rc == 0, "map_file");
+	child_check(vfiosafe_iommu_map_file(c.dev, fd, 0, PAGE, NULL, &iova) == -ENOSPC &&
+			    strstr(vfiosafe_error_text(), "at most 1024"),
+		    "one too many");
+	child_check(vfiosafe_iommu_unmap(c.dev, iova, PAGE) == 0, "unmap");
+	child_check(vfiosafe_iommu_map_file(c.dev, fd, 0, PAGE, NULL, &iova) == 0, "again");
+	tell(1);
+	while (1)
+		pause();
+}
+
 /* A program of its own: a fork of one that has used the library cannot join. */
 static void exec_child(const char *which, int sock)
 {
@@ -155,6 +179,8 @@ static int child_main(char **argv)
 		return 2;
 	if (strcmp(argv[1], "waits") == 0)
 		child_waits(sock);
+	if (strcmp(argv[1], "maps") == 0)
+		child_maps(sock);
 	child_storms(sock);
 	return 0;
 }
@@ -169,7 +195,7 @@ static void serve_child(const char *which)
 							VFIOSAFE_GRANT_CALLS_ONLY,
 					      .range_count = 1,
 					      .ranges = &range,
-					      .dma_limit = 64 * PAGE };
+					      .dma_limit = 2 * VFIOSAFE_GRANT_MAPPINGS * PAGE };
 	int fds[2];
 
 	memset(t.told, 0, sizeof(*t.told));
@@ -304,6 +330,16 @@ static void clients_die_while_the_device_does_their_DMA(void **state)
 	assert_true(counts.dma > KILLS);
 }
 
+static void a_client_has_only_so_many_mappings(void **state)
+{
+	(void)state;
+	serve_child("maps");
+	assert_int_equal(iovas(), VFIOSAFE_GRANT_MAPPINGS);
+	kill_child();
+	assert_int_equal(vfiosafe_reset(t.dev, NULL), 0);
+	assert_int_equal(iovas(), 0);
+}
+
 #define DOOR(test, suffix, door)                                                         \
 	{                                                                                \
 		.name = #test suffix, .test_func = test, .setup_func = setup,            \
@@ -318,6 +354,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		BOTH(the_memory_of_a_client_that_was_killed_waits_for_the_reset),
 		BOTH(resets_do_not_touch_the_memory_of_who_lives),
+		BOTH(a_client_has_only_so_many_mappings),
 		BOTH(clients_die_while_the_device_does_their_DMA),
 	};
 
