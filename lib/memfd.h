@@ -16,9 +16,10 @@
  * when the kernel looks; and the client would not see what the device writes. Against
  * holes there is no seal that leaves a file writable: that is between a client and itself.
  *
- * The kernel does not look at how the file is open, nor at its seals against writing,
- * before it gives the pages of a memfd to a device: without the check here a client could
- * have the device write into what it was sent to read, the owner's control page for one.
+ * IOMMU_IOAS_MAP_FILE does not look at how a memfd is open, nor at its seals against
+ * writing, before a device may write it (type1 gets an mmap, which does): without the check
+ * here a client could have the device write into what it was sent to read, the owner's
+ * control page for one. VM suite `client` tries all of this.
  */
 int vsf_memfd_check(const struct vfiosafe_memfd *memfd, uint64_t offset, uint64_t len,
 		    uint32_t prot);

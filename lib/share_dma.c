@@ -36,8 +36,11 @@ static int look(struct vsf_client *client, int fd, struct vfiosafe_memfd *memfd)
 	return vsf_fail(EPROTO, "the file is no memfd");
 }
 
+/* With the lock. Who has ended meanwhile gets nothing that nobody would take back. */
 static int check_limit(const struct vsf_client *client, uint64_t len)
 {
+	if (client->state != VSF_CLIENT_JOINED)
+		return vsf_fail(EPIPE, "the client has ended");
 	if (len > client->dma_limit - client->lent)
 		return vsf_fail(EDQUOT, "the grant allows 0x%llx bytes of DMA memory, 0x%llx are "
 					"mapped",

@@ -146,6 +146,60 @@ static void who_ends_during_the_reset_has_to_wait_for_the_next(void **state)
 	assert_held(0);
 }
 
+/* As another thread notices it, which reads what clients say while it waits for votes. */
+static enum fake_call end_at;
+static uint64_t end_key;
+
+static void ends_inside(struct fake *fake, enum fake_call call, uint64_t key)
+{
+	struct vfiosafe_window *win;
+
+	if (call != end_at || (end_key && key != end_key))
+		return;
+	fake->hook = NULL;
+	peer_close(&late);
+	win = asking(1000, VFIOSAFE_POLICY_ABORT);
+	assert_int_equal(poll_window(win), -EAGAIN);
+	vfiosafe_window_end(win);
+	assert_int_equal(vfiosafe_share_count(bench.dev), 0);
+}
+
+static void ends_while_it_maps(enum fake_call call, uint64_t key)
+{
+	int fd = memory(1, F_SEAL_SHRINK);
+
+	late = joined_dma();
+	assert_ok(say_with_fds(late.calls, (struct vsf_msg){ .type = VSF_MSG_MAP, .len = PAGE },
+			       &fd, 1));
+	close(fd);
+	end_at = call;
+	end_key = key;
+	bench.k.hook = ends_inside;
+	look();
+	assert_null(bench.k.hook);
+}
+
+static void who_ends_before_the_kernel_is_asked_gets_nothing_mapped(void **state)
+{
+	(void)state;
+	ends_while_it_maps(FAKE_MEMFD_LOOK, 0);
+	assert_held(0);
+	assert_int_equal(fake_dmas(&bench.k), 0);
+}
+
+static void what_the_kernel_maps_for_who_ends_meanwhile_is_held(void **state)
+{
+	(void)state;
+	ends_while_it_maps(FAKE_IOCTL, bench.opts.door == VFIOSAFE_DOOR_CDEV
+					       ? IOMMU_IOAS_MAP_FILE
+					       : VFIO_IOMMU_MAP_DMA);
+	assert_held(1);
+	assert_int_equal(fake_dmas(&bench.k), 1);
+	assert_ok(vfiosafe_reset(bench.dev, NULL));
+	assert_held(0);
+	assert_int_equal(fake_dmas(&bench.k), 0);
+}
+
 /* It may have the device mapped: only its end says that it does nothing more. */
 static void who_is_cut_off_and_lives_on_keeps_it(void **state)
 {
@@ -290,6 +344,8 @@ int main(void)
 		BOTH(a_window_without_a_reset_frees_nothing),
 		BOTH(who_ends_after_the_reset_has_to_wait_for_the_next),
 		BOTH(who_ends_during_the_reset_has_to_wait_for_the_next),
+		BOTH(who_ends_before_the_kernel_is_asked_gets_nothing_mapped),
+		BOTH(what_the_kernel_maps_for_who_ends_meanwhile_is_held),
 		BOTH(who_is_cut_off_and_lives_on_keeps_it),
 		BOTH(what_cannot_be_unmapped_stays_held),
 		BOTH(the_close_of_the_device_unmaps_the_rest),
