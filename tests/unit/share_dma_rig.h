@@ -4,6 +4,7 @@
 #define SHARE_DMA_RIG_H
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 
 #include "share_rig.h"
 
@@ -102,6 +103,28 @@ static inline void reset_with(struct peer *peers, unsigned int count)
 	assert_ok(take_through(win));
 	for (unsigned int i = 0; i < count; i++)
 		hear(&peers[i], VSF_MSG_STATE);
+}
+
+/* Of a forked child: no assertion. Joins by hand, has a page mapped, waits for its end. */
+static inline void child_main(struct peer *peer, int *where)
+{
+	struct vfiosafe_received with;
+	struct vsf_msg msg;
+	int fd, calls;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)say_on(peer->sock, (struct vsf_msg){ .type = VSF_MSG_HELLO, .text = "child" });
+	__atomic_store_n(where, 1, __ATOMIC_RELEASE);
+	while (!hear_on(peer->sock, VSF_FROM_OWNER, &msg, &with))
+		;
+	calls = with.fd[1];
+	fd = memory(1, F_SEAL_SHRINK);
+	(void)say_with_fds(calls, (struct vsf_msg){ .type = VSF_MSG_MAP, .len = PAGE }, &fd, 1);
+	while (!hear_on(calls, VSF_RESULT, &msg, &with))
+		;
+	__atomic_store_n(where, msg.result == 0 ? 2 : -1, __ATOMIC_RELEASE);
+	while (1)
+		pause();
 }
 
 #define DOOR(test, suffix, door)                                                         \

@@ -3,8 +3,6 @@
  * Memory of a client that has ended: the device may still do DMA to it, so it stays mapped,
  * and its addresses are nobody else's, until the device was reset.
  */
-#include <sys/prctl.h>
-
 #include "share_dma_rig.h"
 #include "uapi.h"
 
@@ -284,28 +282,6 @@ static void a_forked_child_undoes_nothing(void **state)
 	assert_int_equal(fake_dmas(&bench.k), 2);
 	assert_ok(unmap(&peer, fake_dma_at(&bench.k, 0x10000)->iova, PAGE).result);
 	peer_close(&peer);
-}
-
-/* In the child: no assertion. Joins by hand, has a page mapped, waits for its end. */
-static void child_main(struct peer *peer, int *where)
-{
-	struct vfiosafe_received with;
-	struct vsf_msg msg;
-	int fd, calls;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	(void)say_on(peer->sock, (struct vsf_msg){ .type = VSF_MSG_HELLO, .text = "child" });
-	__atomic_store_n(where, 1, __ATOMIC_RELEASE);
-	while (!hear_on(peer->sock, VSF_FROM_OWNER, &msg, &with))
-		;
-	calls = with.fd[1];
-	fd = memory(1, F_SEAL_SHRINK);
-	(void)say_with_fds(calls, (struct vsf_msg){ .type = VSF_MSG_MAP, .len = PAGE }, &fd, 1);
-	while (!hear_on(calls, VSF_RESULT, &msg, &with))
-		;
-	__atomic_store_n(where, msg.result == 0 ? 2 : -1, __ATOMIC_RELEASE);
-	while (1)
-		pause();
 }
 
 static void a_client_that_is_killed_harms_nobody(void **state)

@@ -9,28 +9,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <vfiosafe/vfiosafe.h>
+#include "sim_share_child.h"
 
-#include "sim_rig.h"
-
-#define PAGE UINT64_C(4096)
-#define LEN (2 * PAGE)
-#define PATTERN UINT64_C(0x1122334455667788)
 #define KILLS 20
-
-/* What the client tells. */
-struct told {
-	int step; /* atomic; 1: it is there; -1: something failed */
-	uint64_t iova;
-	char text[256];
-};
 
 static struct {
 	struct vfiosafe_sim *sim;
 	struct vfiosafe_device *dev;
 	struct vfiosafe_bar *bar;
 	struct vfiosafe_view view;
-	struct told *told;
 	int told_fd;
 	pid_t pid;
 } t;
@@ -41,125 +28,15 @@ static int reinit(struct vfiosafe_device *dev, void *ctx)
 	return vfiosafe_bar_view(t.bar, &t.view);
 }
 
-/* The device complements 8 bytes; 0, -EFAULT: it could not. */
-static int complement(const struct vfiosafe_view *view, uint64_t iova)
-{
-	uint32_t value = VFIOSAFE_SIM_DMA_START;
-	int rc = vfiosafe_write64(view, VFIOSAFE_SIM_REG_DMA_ADDRESS, iova);
-
-	if (rc == 0)
-		rc = vfiosafe_write32(view, VFIOSAFE_SIM_REG_DMA, value);
-	while (rc == 0 && value == VFIOSAFE_SIM_DMA_START)
-		rc = vfiosafe_read32(view, VFIOSAFE_SIM_REG_DMA, &value);
-	return rc == 0 && value != 0 ? -EFAULT : rc;
-}
-
-static void tell(int step)
-{
-	__atomic_store_n(&t.told->step, step, __ATOMIC_RELEASE);
-}
-
-static void child_check(bool good, const char *what)
-{
-	if (good)
-		return;
-	snprintf(t.told->text, sizeof(t.told->text), "%s: %.200s", what,
-		 vfiosafe_error_text());
-	tell(-1);
-	_exit(1);
-}
-
-struct child {
-	struct vfiosafe_device *dev;
-	struct vfiosafe_bar *bar;
-	struct vfiosafe_view view;
-	struct vfiosafe_dma_memory mem;
-};
-
-static int child_reinit(struct vfiosafe_device *dev, void *ctx)
-{
-	(void)dev, (void)ctx;
-	return 0;
-}
-
-static void child_joins(struct child *c, int sock)
-{
-	const struct vfiosafe_driver_ops ops = { .size = sizeof(ops), .reinit = child_reinit };
-
-	child_check(vfiosafe_join(&c->dev, sock, NULL) == 0, "join");
-	child_check(vfiosafe_device_set_driver(c->dev, &ops, NULL) == 0, "driver");
-	child_check(vfiosafe_agent_start(c->dev) == 0, "agent");
-	child_check(vfiosafe_bar_map(&c->bar, c->dev, 0, 0, 0, 0) == 0, "bar");
-	child_check(vfiosafe_bar_view(c->bar, &c->view) == 0, "view");
-	child_check(vfiosafe_dma_alloc(&c->mem, c->dev, LEN, 0) == 0, "dma_alloc");
-	t.told->iova = c->mem.iova;
-}
-
-/* Has the device write into its memory, and waits for its end. */
-static void child_waits(int sock)
-{
-	struct child c;
-	volatile uint64_t *at;
-
-	child_joins(&c, sock);
-	at = c.mem.addr;
-	at[1] = PATTERN;
-	child_check(complement(&c.view, c.mem.iova + 8) == 0, "DMA");
-	child_check(at[1] == ~PATTERN && at[0] == 0, "what the device wrote");
-	tell(1);
-	while (1)
-		pause();
-}
-
-/* Starts DMA over and over, in memory that comes and goes. */
-static void child_storms(int sock)
-{
-	struct vfiosafe_dma_memory more;
-	struct child c;
-
-	child_joins(&c, sock);
-	tell(1);
-	while (1) {
-		child_check(vfiosafe_dma_alloc(&more, c.dev, LEN, 0) == 0, "dma_alloc");
-		child_check(complement(&c.view, more.iova) == 0, "DMA");
-		child_check(vfiosafe_dma_free(&more) == 0, "dma_free");
-		child_check(complement(&c.view, c.mem.iova) == 0, "DMA");
-	}
-}
-
-/* As many mappings as there may be, one with its memory, and one more. */
-static void child_maps(int sock)
-{
-	int fd = memfd_create("page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	uint64_t iova = 0;
-	struct child c;
-	int rc = 0;
-
-	child_joins(&c, sock);
-	child_check(ftruncate(fd, PAGE) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0,
-		    "memfd");
-	for (int i = 1; i < VFIOSAFE_GRANT_MAPPINGS && rc == 0; i++)
-		rc = vfiosafe_iommu_map_file(c.dev, fd, 0, PAGE, NULL, &iova);
-	child_check(rc == 0, "map_file");
-	child_check(vfiosafe_iommu_map_file(c.dev, fd, 0, PAGE, NULL, &iova) == -ENOSPC &&
-			    strstr(vfiosafe_error_text(), "at most 1024"),
-		    "one too many");
-	child_check(vfiosafe_iommu_unmap(c.dev, iova, PAGE) == 0, "unmap");
-	child_check(vfiosafe_iommu_map_file(c.dev, fd, 0, PAGE, NULL, &iova) == 0, "again");
-	tell(1);
-	while (1)
-		pause();
-}
-
 /* A program of its own: a fork of one that has used the library cannot join. */
 static void exec_child(const char *which, int sock)
 {
-	char fd[16], told[16];
+	char fd[16], told_text[16];
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(fd, sizeof(fd), "%d", dup(sock));
-	snprintf(told, sizeof(told), "%d", dup(t.told_fd));
-	execl("/proc/self/exe", "client", which, fd, told, (char *)NULL);
+	snprintf(told_text, sizeof(told_text), "%d", dup(t.told_fd));
+	execl("/proc/self/exe", "client", which, fd, told_text, (char *)NULL);
 	_exit(2);
 }
 
@@ -174,8 +51,8 @@ static int child_main(char **argv)
 {
 	int sock = atoi(argv[2]);
 
-	t.told = map_told(atoi(argv[3]));
-	if (!t.told)
+	told = map_told(atoi(argv[3]));
+	if (!told)
 		return 2;
 	if (strcmp(argv[1], "waits") == 0)
 		child_waits(sock);
@@ -198,7 +75,7 @@ static void serve_child(const char *which)
 					      .dma_limit = 2 * VFIOSAFE_GRANT_MAPPINGS * PAGE };
 	int fds[2];
 
-	memset(t.told, 0, sizeof(*t.told));
+	memset(told, 0, sizeof(*told));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
 	t.pid = fork();
 	if (t.pid == 0)
@@ -206,10 +83,10 @@ static void serve_child(const char *which)
 	close(fds[1]);
 	assert_int_equal(vfiosafe_share_serve(t.dev, fds[0], &grant), 0);
 	assert_int_equal(vfiosafe_agent_start(t.dev), 0);
-	until(__atomic_load_n(&t.told->step, __ATOMIC_ACQUIRE) != 0);
-	if (t.told->step < 0)
-		print_error("client: %s\n", t.told->text);
-	assert_int_equal(t.told->step, 1);
+	until(__atomic_load_n(&told->step, __ATOMIC_ACQUIRE) != 0);
+	if (told->step < 0)
+		print_error("client: %s\n", told->text);
+	assert_int_equal(told->step, 1);
 }
 
 static int setup(void **state)
@@ -222,8 +99,8 @@ static int setup(void **state)
 	opts.door = (enum vfiosafe_door)(uintptr_t)*state;
 	t.told_fd = memfd_create("told", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(t.told_fd, PAGE), 0);
-	t.told = map_told(t.told_fd);
-	assert_non_null(t.told);
+	told = map_told(t.told_fd);
+	assert_non_null(told);
 	assert_int_equal(vfiosafe_sim_open(&t.sim, "sim:reg", &sim_opts), 0);
 	opts.sys = vfiosafe_sim_sys(t.sim);
 	assert_int_equal(vfiosafe_device_open(&t.dev, vfiosafe_sim_address(t.sim), &opts), 0);
@@ -246,7 +123,7 @@ static int teardown(void **state)
 	vfiosafe_sim_held(t.sim, &held);
 	assert_int_equal(held.fds + held.mappings + held.iovas, 0);
 	vfiosafe_sim_close(t.sim);
-	munmap(t.told, PAGE);
+	munmap(told, PAGE);
 	close(t.told_fd);
 	return 0;
 }
@@ -279,13 +156,13 @@ static void the_memory_of_a_client_that_was_killed_waits_for_the_reset(void **st
 	assert_int_equal(vfiosafe_share_held(t.dev), LEN);
 	assert_int_equal(iovas(), 1);
 	/* What the device was told before is no fault, and in nobody's memory. */
-	assert_int_equal(complement(&t.view, t.told->iova), 0);
+	assert_int_equal(complement(&t.view, told->iova), 0);
 	assert_int_equal(vfiosafe_reset(t.dev, NULL), 0);
 	assert_int_equal(vfiosafe_share_held(t.dev), 0);
 	assert_int_equal(iovas(), 0);
 	vfiosafe_sim_counts(t.sim, &counts);
 	assert_int_equal(counts.dma_faults, 0);
-	assert_int_equal(complement(&t.view, t.told->iova), -EFAULT);
+	assert_int_equal(complement(&t.view, told->iova), -EFAULT);
 }
 
 static void resets_do_not_touch_the_memory_of_who_lives(void **state)
@@ -304,7 +181,7 @@ static void resets_do_not_touch_the_memory_of_who_lives(void **state)
 	}
 	assert_int_equal(vfiosafe_device_generation(t.dev), generation + 5);
 	assert_int_equal(iovas(), 1);
-	assert_int_equal(complement(&t.view, t.told->iova), 0);
+	assert_int_equal(complement(&t.view, told->iova), 0);
 	kill_child();
 }
 
