@@ -219,19 +219,17 @@ static void a_file_that_is_cut(int cut, const char *how)
 	close(fd);
 }
 
+/* IOMMU_IOAS_MAP_FILE takes both of these; the library does not. */
 static void a_file_that_may_only_be_read(int seals, int mode, const char *how)
 {
 	int fd = memfd_of(PAGE, seals), again;
 	uint64_t iova;
 	char path[64];
-	int rc;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	again = open(path, mode | O_CLOEXEC);
-	rc = vfiosafe_iommu_map_file(t.dev, again, 0, PAGE, NULL, &iova);
-	printf("# %smapped to be written, %s: %d\n", check_prefix, how, rc);
-	if (rc == 0)
-		check(vfiosafe_iommu_unmap(t.dev, iova, PAGE) == 0, "%s: unmapped", how);
+	check(vfiosafe_iommu_map_file(t.dev, again, 0, PAGE, NULL, &iova) == -EACCES,
+	      "a file that is %s is not mapped to be written", how);
 	close(again);
 	close(fd);
 }
