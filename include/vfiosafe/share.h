@@ -137,6 +137,9 @@ VFIOSAFE_API unsigned int vfiosafe_share_count(const struct vfiosafe_device *dev
  * when it is worth to ask. What a client had that was cut off, may have the device mapped
  * and lives on, stays held over resets until that process has ended.
  *
+ * Another device in the same IOMMU context (opts.iommu_of) that the client was granted too
+ * may have been told to do DMA there: reset that one first.
+ *
  * Return: bytes; 0 if nothing is held, and in a forked child.
  * Context: any thread; not signal-safe.
  */
