@@ -106,28 +106,4 @@ static void child_storms(int sock)
 	}
 }
 
-/* As many mappings as there may be, one with its memory, and one more. */
-static void child_maps(int sock)
-{
-	int fd = memfd_create("page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	uint64_t iova = 0;
-	struct child c;
-	int rc = 0;
-
-	child_joins(&c, sock);
-	child_check(ftruncate(fd, PAGE) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0,
-		    "memfd");
-	for (int i = 1; i < VFIOSAFE_GRANT_MAPPINGS && rc == 0; i++)
-		rc = vfiosafe_iommu_map_file(c.dev, fd, 0, PAGE, NULL, &iova);
-	child_check(rc == 0, "map_file");
-	child_check(vfiosafe_iommu_map_file(c.dev, fd, 0, PAGE, NULL, &iova) == -ENOSPC &&
-			    strstr(vfiosafe_error_text(), "at most 1024"),
-		    "one too many");
-	child_check(vfiosafe_iommu_unmap(c.dev, iova, PAGE) == 0, "unmap");
-	child_check(vfiosafe_iommu_map_file(c.dev, fd, 0, PAGE, NULL, &iova) == 0, "again");
-	tell(1);
-	while (1)
-		pause();
-}
-
 #endif

@@ -119,6 +119,32 @@ static void what_the_kernel_refuses_does_not_count(void **state)
 	peer_close(&peer);
 }
 
+/* Each costs the owner time and memory, however small it is. */
+static void the_number_of_mappings_is_limited_too(void **state)
+{
+	struct vfiosafe_grant grant = dma_grant();
+	int fd = memory(1, F_SEAL_SHRINK);
+	uint64_t iova = 0;
+	struct vsf_msg msg;
+	struct peer peer;
+
+	(void)state;
+	grant.dma_limit = UINT64_MAX;
+	peer = joined(&grant);
+	for (unsigned int i = 0; i < VFIOSAFE_GRANT_MAPPINGS; i++) {
+		msg = map_file(&peer, fd, 0, PAGE);
+		assert_int_equal(msg.result, 0);
+		iova = msg.value;
+	}
+	msg = map_file(&peer, fd, 0, PAGE);
+	assert_int_equal(msg.result, -ENOSPC);
+	assert_non_null(strstr(msg.text, "at most 1024"));
+	assert_ok(unmap(&peer, iova, PAGE).result);
+	assert_ok(map_file(&peer, fd, 0, PAGE).result);
+	close(fd);
+	peer_close(&peer);
+}
+
 static void what_a_client_unmaps_is_its_own(void **state)
 {
 	struct peer one = joined_dma(), other = joined_dma();
@@ -275,6 +301,8 @@ int main(void)
 		BOTH(without_the_right_nothing_is_mapped_or_unmapped),
 		BOTH(the_limit_is_of_what_is_mapped_now),
 		BOTH(what_the_kernel_refuses_does_not_count),
+		/* By group each is mapped here too: the fake kernel has no room for that. */
+		DOOR(the_number_of_mappings_is_limited_too, " (cdev)", VFIOSAFE_DOOR_CDEV),
 		BOTH(what_a_client_unmaps_is_its_own),
 		BOTH(only_whole_pages_that_are_there_are_mapped),
 		BOTH(only_a_memfd_that_stays_and_may_be_written_is_mapped),
