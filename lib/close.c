@@ -17,6 +17,7 @@
 #include "join.h"
 #include "p2p.h"
 #include "share.h"
+#include "share_dma.h"
 #include "succeed.h"
 #include "window.h"
 
@@ -41,6 +42,7 @@ static void device_free(struct vfiosafe_device *dev)
 	vsf_events_close(dev);
 	if (dev->fd >= 0)
 		vsf_sys(dev->sys, close, dev->fd);
+	vsf_share_return(dev);
 	vsf_join_free(dev);
 	if (dev->ones_fd >= 0)
 		vsf_sys(dev->sys, close, dev->ones_fd);

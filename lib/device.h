@@ -35,6 +35,7 @@ struct vsf_fault_range;
 struct vsf_former;
 struct vsf_iommu;
 struct vsf_join;
+struct vsf_lent;
 struct vsf_run;
 struct vsf_share;
 
@@ -134,6 +135,8 @@ struct vfiosafe_device {
 	struct vsf_join *join;	 /* of a client (join.h); else NULL */
 	struct vsf_share *share; /* of an owner (share.h), from the first client on */
 	struct vsf_agent *agent; /* a thread that was asked for */
+
+	struct vsf_lent *lent; /* memory of clients (share_dma.h), under the lock of `share` */
 
 	/* Under the lock of all maps (p2p.h). */
 	struct vfiosafe_p2p *imports, *exports;

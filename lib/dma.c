@@ -18,7 +18,7 @@
 
 typedef unsigned long long ull;
 
-int vsf_dma_refuse(const struct vfiosafe_device *dev, const char *call)
+static int refuse(const struct vfiosafe_device *dev, const char *call, bool shared)
 {
 	if (vsf_words_forked(dev->words))
 		return vsf_state_error(0, 0);
@@ -26,7 +26,7 @@ int vsf_dma_refuse(const struct vfiosafe_device *dev, const char *call)
 		return vsf_fail(EDEADLK, "%s inside a section: it may block for seconds",
 				call);
 	if (dev->join)
-		return vsf_join_refuse(dev, call);
+		return shared ? vsf_join_dma_refuse(dev, call) : vsf_join_refuse(dev, call);
 	if (!dev->iommu)
 		return vsf_fail(EOPNOTSUPP,
 				"%s was adopted from an fd: its IOMMU context "
@@ -35,17 +35,19 @@ int vsf_dma_refuse(const struct vfiosafe_device *dev, const char *call)
 	return 0;
 }
 
+int vsf_dma_refuse(const struct vfiosafe_device *dev, const char *call)
+{
+	return refuse(dev, call, false);
+}
+
+int vsf_dma_refuse_shared(const struct vfiosafe_device *dev, const char *call)
+{
+	return refuse(dev, call, true);
+}
+
 void vsf_dma_settle(struct vsf_iommu *iommu, uint64_t iova, void *own, bool there)
 {
-	struct vsf_mapping *map;
-
-	pthread_mutex_lock(&iommu->maps.lock);
-	map = &iommu->maps.at[vsf_mappings_find(&iommu->maps, iova)];
-	map->busy = false;
-	map->own = own;
-	if (!there)
-		vsf_mappings_remove(&iommu->maps, iova);
-	pthread_mutex_unlock(&iommu->maps.lock);
+	vsf_mappings_settle(&iommu->maps, iova, own, there);
 }
 
 /* For a kernel that takes addresses only: the file, in our address space. */
@@ -116,42 +118,13 @@ int vsf_dma_map(struct vfiosafe_device *dev, struct vsf_dma_request *req,
 	return 0;
 }
 
-/* Marks the mapping as busy, so that nobody else takes it back too. */
-static int claim(struct vsf_mappings *maps, uint64_t iova, uint64_t len, bool alloc,
-		 void **own)
-{
-	uint32_t i = vsf_mappings_find(maps, iova);
-	struct vsf_mapping *map = i < maps->count ? &maps->at[i] : NULL;
-
-	if (!map || map->iova != iova || map->len != len)
-		return vsf_dma_refuse_unmap(maps, iova, len);
-	if (map->busy)
-		return vsf_fail(EBUSY,
-				"another thread is mapping or unmapping 0x%llx + 0x%llx",
-				(ull)iova, (ull)len);
-	if (map->of == VSF_MAPPING_P2P)
-		return vsf_fail(EINVAL, "0x%llx + 0x%llx is a map of another device's BAR: "
-					"vfiosafe_p2p_unmap() takes it back",
-				(ull)iova, (ull)len);
-	if ((map->of == VSF_MAPPING_ALLOC) != alloc)
-		return vsf_fail(EINVAL, "0x%llx + 0x%llx is %s", (ull)iova, (ull)len,
-				alloc ? "not memory of vfiosafe_dma_alloc()"
-				      : "memory of vfiosafe_dma_alloc(): "
-					"vfiosafe_dma_free() takes it back");
-	map->busy = true;
-	*own = map->own;
-	return 0;
-}
-
-int vsf_dma_unmap(struct vfiosafe_device *dev, uint64_t iova, uint64_t len, bool alloc)
+int vsf_dma_unmap(struct vfiosafe_device *dev, uint64_t iova, uint64_t len,
+		  enum vsf_mapping_of as)
 {
 	struct vsf_iommu *iommu = dev->iommu;
 	void *own = NULL;
-	int rc;
+	int rc = vsf_mappings_claim(&iommu->maps, iova, len, as, &own);
 
-	pthread_mutex_lock(&iommu->maps.lock);
-	rc = claim(&iommu->maps, iova, len, alloc, &own);
-	pthread_mutex_unlock(&iommu->maps.lock);
 	if (rc < 0)
 		return rc;
 	rc = iommu->dma->unmap(iommu, iova, len);
@@ -170,14 +143,15 @@ static int map_public(struct vfiosafe_device *dev, struct vsf_dma_request *req,
 		      enum vsf_mapping_of of, const struct vfiosafe_iommu_opts *opts,
 		      uint64_t *iova, const char *call)
 {
-	int rc = vsf_dma_refuse(dev, call);
+	int rc = vsf_dma_refuse_shared(dev, call);
 
-	if (rc == 0 && vsf_device_state(dev) == VFIOSAFE_GONE)
-		rc = vsf_state_error(0, 0);
+	if (rc == 0 && vsf_is_gone(dev))
+		rc = vsf_gone_error(dev);
 	if (rc < 0)
 		return rc;
 	vsf_count_inside(dev, 1);
-	rc = vsf_dma_map(dev, req, of, opts, iova);
+	rc = dev->join ? vsf_join_map(dev, req, of, opts, iova)
+		       : vsf_dma_map(dev, req, of, opts, iova);
 	vsf_count_inside(dev, -1);
 	return rc;
 }
@@ -190,6 +164,10 @@ VFIOSAFE_API int vfiosafe_iommu_map(struct vfiosafe_device *dev, void *vaddr,
 
 	if (!vaddr)
 		return vsf_fail(EINVAL, "vaddr is NULL");
+	if (dev->join)
+		return vsf_fail(EPERM, "vfiosafe_iommu_map: the device belongs to another "
+				       "process, which cannot pin plain memory of this one: use "
+				       "vfiosafe_dma_alloc() or vfiosafe_iommu_map_file()");
 	return map_public(dev, &req, VSF_MAPPING_CALLER, opts, iova,
 			  "vfiosafe_iommu_map");
 }
@@ -208,12 +186,13 @@ VFIOSAFE_API int vfiosafe_iommu_map_file(struct vfiosafe_device *dev, int fd,
 VFIOSAFE_API int vfiosafe_iommu_unmap(struct vfiosafe_device *dev, uint64_t iova,
 				      uint64_t len)
 {
-	int rc = vsf_dma_refuse(dev, "vfiosafe_iommu_unmap");
+	int rc = vsf_dma_refuse_shared(dev, "vfiosafe_iommu_unmap");
 
 	if (rc < 0)
 		return rc;
 	vsf_count_inside(dev, 1);
-	rc = vsf_dma_unmap(dev, iova, len, false);
+	rc = dev->join ? vsf_join_unmap(dev, iova, len, VSF_MAPPING_CALLER)
+		       : vsf_dma_unmap(dev, iova, len, VSF_MAPPING_CALLER);
 	vsf_count_inside(dev, -1);
 	return rc;
 }

@@ -42,6 +42,7 @@ enum vsf_mapping_of {
 	VSF_MAPPING_FILE,   /* a file, mapped by us if @own is set */
 	VSF_MAPPING_P2P,    /* a place for a device's BAR, which comes and goes */
 	VSF_MAPPING_ALLOC,  /* vfiosafe_dma_alloc() */
+	VSF_MAPPING_LENT,   /* a client's file (share_dma.h), mapped as VSF_MAPPING_FILE is */
 };
 
 struct vsf_mapping {
@@ -85,18 +86,24 @@ struct vfiosafe_iommu_opts;
 int vsf_dma_map(struct vfiosafe_device *dev, struct vsf_dma_request *req,
 		enum vsf_mapping_of of, const struct vfiosafe_iommu_opts *opts,
 		uint64_t *iova);
-int vsf_dma_unmap(struct vfiosafe_device *dev, uint64_t iova, uint64_t len, bool alloc);
+/* @as: what it has to be; VSF_MAPPING_CALLER: the caller's, memory or file. */
+int vsf_dma_unmap(struct vfiosafe_device *dev, uint64_t iova, uint64_t len,
+		  enum vsf_mapping_of as);
 
-/* The kernel has answered: the mapping is there, with @own, or is forgotten. */
+/* vsf_mappings_settle() of its books */
 void vsf_dma_settle(struct vsf_iommu *iommu, uint64_t iova, void *own, bool there);
 
 /* 0, or why there can be no mapping through @dev: in a section, adopted, forked. */
 int vsf_dma_refuse(const struct vfiosafe_device *dev, const char *call);
+/* The same, but a client may go on that was granted DMA memory. */
+int vsf_dma_refuse_shared(const struct vfiosafe_device *dev, const char *call);
 
 /*
  * dma_place.c: chooses req->iova, or checks it, and enters the mapping as busy.
  * Fills req->prot.
  */
+int vsf_dma_read_opts(struct vfiosafe_iommu_opts *to,
+		      const struct vfiosafe_iommu_opts *from);
 int vsf_dma_reserve(struct vsf_iommu *iommu, struct vsf_dma_request *req,
 		    enum vsf_mapping_of of, const struct vfiosafe_iommu_opts *opts);
 
@@ -127,6 +134,12 @@ struct vsf_mapping *vsf_mappings_overlap(struct vsf_mappings *maps, uint64_t iov
 					 uint64_t len);
 int vsf_mappings_add(struct vsf_mappings *maps, const struct vsf_mapping *map);
 void vsf_mappings_remove(struct vsf_mappings *maps, uint64_t iova);
+
+/* Without the lock: marks one as busy, so that nobody else takes it back too. */
+int vsf_mappings_claim(struct vsf_mappings *maps, uint64_t iova, uint64_t len,
+		       enum vsf_mapping_of as, void **own);
+/* The kernel has answered: the mapping is there, with @own, or is forgotten. */
+void vsf_mappings_settle(struct vsf_mappings *maps, uint64_t iova, void *own, bool there);
 
 /* iova.c: pure code */
 static inline uint64_t vsf_mapping_last(const struct vsf_mapping *map)

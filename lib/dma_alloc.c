@@ -9,6 +9,7 @@
 #include "device.h"
 #include "dma.h"
 #include "error.h"
+#include "join.h"
 
 #define HUGE_2M (UINT64_C(2) << 20)
 #define FLAG_HUGE_2M (21 << 26) /* MAP_HUGE_2MB, which needs a kernel header */
@@ -64,6 +65,8 @@ static int alloc_and_map(struct vfiosafe_dma_memory *mem, uint32_t flags)
 	struct vsf_dma_request req = { .fd = -1 };
 	int rc = page_up(&mem->len, flags);
 
+	if (rc == 0 && mem->dev->join)
+		return vsf_join_alloc(mem, flags);
 	if (rc == 0)
 		rc = allocate(sys, mem->len, flags, &mem->addr);
 	if (rc < 0)
@@ -81,10 +84,10 @@ VFIOSAFE_API int vfiosafe_dma_alloc(struct vfiosafe_dma_memory *out,
 				    uint32_t flags)
 {
 	struct vfiosafe_dma_memory mem = { .dev = dev, .len = len };
-	int rc = vsf_dma_refuse(dev, "vfiosafe_dma_alloc");
+	int rc = vsf_dma_refuse_shared(dev, "vfiosafe_dma_alloc");
 
-	if (rc == 0 && vsf_device_state(dev) == VFIOSAFE_GONE)
-		rc = vsf_state_error(0, 0);
+	if (rc == 0 && vsf_is_gone(dev))
+		rc = vsf_gone_error(dev);
 	if (rc == 0 && (flags & ~VFIOSAFE_DMA_HUGE_2M))
 		rc = vsf_fail(EINVAL, "unknown flags 0x%x", flags);
 	if (rc < 0)
@@ -103,11 +106,12 @@ VFIOSAFE_API int vfiosafe_dma_free(struct vfiosafe_dma_memory *mem)
 
 	if (!mem->dev)
 		return 0;
-	rc = vsf_dma_refuse(mem->dev, "vfiosafe_dma_free");
+	rc = vsf_dma_refuse_shared(mem->dev, "vfiosafe_dma_free");
 	if (rc < 0)
 		return rc;
 	vsf_count_inside(mem->dev, 1);
-	rc = vsf_dma_unmap(mem->dev, mem->iova, mem->len, true);
+	rc = mem->dev->join ? vsf_join_unmap(mem->dev, mem->iova, mem->len, VSF_MAPPING_ALLOC)
+			    : vsf_dma_unmap(mem->dev, mem->iova, mem->len, VSF_MAPPING_ALLOC);
 	vsf_count_inside(mem->dev, -1);
 	if (rc == 0)
 		memset(mem, 0, sizeof(*mem));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Mappings of the cdev door: an IOAS of an iommufd. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <vfiosafe/dma.h>
@@ -88,6 +89,20 @@ static int cdev_map(const struct vsf_iommu *iommu, const struct vsf_dma_request 
 	return vsf_sys(iommu->sys, ioctl, iommu->fd, IOMMU_IOAS_MAP, &map);
 }
 
+/*
+ * The kernel does not look how a memfd is open, or sealed, before a device writes it (seen
+ * on Linux 7.3). What is no memfd it judges by itself.
+ */
+static bool is_for_readers(const struct vsf_iommu *iommu, const struct vsf_dma_request *req)
+{
+	struct vfiosafe_memfd memfd;
+
+	if (!(req->prot & VFIOSAFE_DMA_WRITE) ||
+	    vsf_sys(iommu->sys, memfd_look, req->fd, &memfd) < 0)
+		return false;
+	return memfd.mode != O_RDWR || (memfd.seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE));
+}
+
 static int cdev_map_file(const struct vsf_iommu *iommu, const struct vsf_dma_request *req)
 {
 	struct iommu_ioas_map_file map = {
@@ -100,6 +115,8 @@ static int cdev_map_file(const struct vsf_iommu *iommu, const struct vsf_dma_req
 		.iova = req->iova,
 	};
 
+	if (is_for_readers(iommu, req))
+		return -EACCES;
 	return vsf_sys(iommu->sys, ioctl, iommu->fd, IOMMU_IOAS_MAP_FILE, &map);
 }
 

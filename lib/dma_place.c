@@ -15,8 +15,7 @@
 
 typedef unsigned long long ull;
 
-static int read_opts(struct vfiosafe_iommu_opts *to,
-		     const struct vfiosafe_iommu_opts *from)
+int vsf_dma_read_opts(struct vfiosafe_iommu_opts *to, const struct vfiosafe_iommu_opts *from)
 {
 	const uint32_t both = VFIOSAFE_DMA_READ | VFIOSAFE_DMA_WRITE;
 
@@ -127,7 +126,7 @@ int vsf_dma_reserve(struct vsf_iommu *iommu, struct vsf_dma_request *req,
 	struct vfiosafe_iommu_opts opts;
 	struct vsf_iova_space space = { 0 };
 	struct vsf_mapping map = { .len = req->len, .of = of, .busy = true };
-	int rc = read_opts(&opts, user_opts);
+	int rc = vsf_dma_read_opts(&opts, user_opts);
 
 	if (rc < 0)
 		return rc;

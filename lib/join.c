@@ -45,6 +45,7 @@ static struct vsf_join *join_new(const struct vfiosafe_join_opts *opts)
 	vsf_join_text(join->name, sizeof(join->name), opts->name ? opts->name : "");
 	pthread_mutex_init(&join->lock, NULL);
 	pthread_mutex_init(&join->calls_lock, NULL);
+	vsf_mappings_init(&join->maps);
 	return join;
 }
 
@@ -235,6 +236,10 @@ void vsf_join_free(struct vfiosafe_device *dev)
 	close_fd(dev, join->sock);
 	if (join->page)
 		vsf_control_free(dev->sys, join->page);
+	/* A forked child did not inherit that memory. */
+	if (dev->words && vsf_words_forked(dev->words))
+		vsf_mappings_forget(&join->maps);
+	vsf_mappings_free(&join->maps, dev->sys);
 	pthread_mutex_destroy(&join->calls_lock);
 	pthread_mutex_destroy(&join->lock);
 	free(join);

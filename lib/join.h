@@ -19,6 +19,8 @@
 #include <stdint.h>
 #include <vfiosafe/window.h>
 
+#include "dma.h"
+
 struct vfiosafe_bar;
 struct vfiosafe_device;
 struct vfiosafe_section;
@@ -41,6 +43,18 @@ void vsf_join_bar(struct vfiosafe_bar *bar, uint64_t offset, bool map);
 
 /* Close gives the device back over open sections: no fd of it is kept. */
 int vsf_join_give_back(struct vfiosafe_device *dev);
+
+/* join_dma.c: as vsf_dma_map() and vsf_dma_unmap(), by the owner */
+struct vfiosafe_dma_memory;
+struct vfiosafe_iommu_opts;
+int vsf_join_dma_refuse(const struct vfiosafe_device *dev, const char *call);
+int vsf_join_map(struct vfiosafe_device *dev, const struct vsf_dma_request *req,
+		 enum vsf_mapping_of of, const struct vfiosafe_iommu_opts *opts,
+		 uint64_t *iova);
+int vsf_join_unmap(struct vfiosafe_device *dev, uint64_t iova, uint64_t len,
+		   enum vsf_mapping_of as);
+/* @mem->len is whole pages. */
+int vsf_join_alloc(struct vfiosafe_dma_memory *mem, uint32_t flags);
 
 /* join_calls.c */
 

@@ -42,17 +42,18 @@ static int next_answer(struct vfiosafe_device *dev, struct vsf_msg *msg, int64_t
 }
 
 /* Answers to questions whose time was over come first. */
-static int ask_in_turn(struct vfiosafe_device *dev, struct vsf_msg *msg)
+static int ask_in_turn(struct vfiosafe_device *dev, struct vsf_msg *msg, int with,
+		       uint32_t ms)
 {
 	struct vsf_join *join = dev->join;
-	int64_t deadline = vsf_deadline(dev->sys, CALL_MS);
+	int64_t deadline = vsf_deadline(dev->sys, ms);
 	struct vsf_msg old;
 	int rc = 0;
 
 	for (; join->late > 0 && rc == 0; join->late -= rc == 0)
 		rc = next_answer(dev, &old, deadline);
 	if (rc == 0)
-		rc = vsf_join_send(dev, join->calls, msg);
+		rc = vsf_join_send_with(dev, join->calls, msg, with);
 	if (rc < 0)
 		return rc;
 	rc = next_answer(dev, msg, deadline);
@@ -66,7 +67,7 @@ static bool is_owners_end(int rc)
 }
 
 /* The question becomes the answer. -errno with a text: there was none. */
-static int ask(struct vfiosafe_device *dev, struct vsf_msg *msg)
+static int ask_with(struct vfiosafe_device *dev, struct vsf_msg *msg, int with, uint32_t ms)
 {
 	struct vsf_join *join = dev->join;
 	int rc;
@@ -74,7 +75,7 @@ static int ask(struct vfiosafe_device *dev, struct vsf_msg *msg)
 	if (vsf_is_gone(dev))
 		return vsf_gone_error(dev);
 	pthread_mutex_lock(&join->calls_lock);
-	rc = ask_in_turn(dev, msg);
+	rc = ask_in_turn(dev, msg, with, ms);
 	pthread_mutex_unlock(&join->calls_lock);
 	if (is_owners_end(rc)) {
 		vsf_join_cut(dev, vfiosafe_error_text());
@@ -83,8 +84,13 @@ static int ask(struct vfiosafe_device *dev, struct vsf_msg *msg)
 	if (rc == -EAGAIN)
 		return vsf_fail(ETIMEDOUT, "%s: its owner, process %llu, did not answer within "
 					   "%u ms",
-				dev->address, (unsigned long long)join->owner, CALL_MS);
+				dev->address, (unsigned long long)join->owner, ms);
 	return rc;
+}
+
+static int ask(struct vfiosafe_device *dev, struct vsf_msg *msg)
+{
+	return ask_with(dev, msg, -1, CALL_MS);
 }
 
 /* In its own words. */
@@ -92,6 +98,14 @@ static int refused(const struct vfiosafe_device *dev, const struct vsf_msg *msg)
 {
 	return vsf_fail(-msg->result, "%s, by its owner: %s", dev->address,
 			msg->text[0] ? msg->text : strerror(-msg->result));
+}
+
+int vsf_join_question(struct vfiosafe_device *dev, struct vsf_msg *msg, int with,
+		      uint32_t ms)
+{
+	int rc = ask_with(dev, msg, with, ms);
+
+	return rc < 0 || msg->result == 0 ? rc : refused(dev, msg);
 }
 
 int vsf_join_access(const struct vfiosafe_bar *bar, uint64_t word, uint64_t offset,

@@ -50,6 +50,7 @@ struct vsf_join {
 	int calls_epoll; /* calls socket and pidfd */
 	uint64_t owner;	/* its pid, as it says */
 	char name[32];
+	bool dma; /* it may map memory */
 	uint32_t range_count;
 	struct vsf_join_range range[VFIOSAFE_GRANT_RANGES];
 
@@ -84,6 +85,9 @@ struct vsf_join {
 
 	struct vsf_join_ask ask; /* under dev->lock */
 
+	/* What is mapped for this process: addresses as the owner gave them. */
+	struct vsf_mappings maps;
+
 	pthread_mutex_t calls_lock; /* one question at a time */
 	unsigned int late;	    /* answers still to come that nobody waits for */
 };
@@ -95,12 +99,22 @@ int vsf_join_welcome(struct vfiosafe_device *dev, int64_t deadline);
 int vsf_join_receive(struct vfiosafe_device *dev, int fd, enum vsf_side side,
 		     struct vsf_msg *msg, struct vfiosafe_received *with);
 int vsf_join_send(struct vfiosafe_device *dev, int fd, const struct vsf_msg *msg);
+int vsf_join_send_with(struct vfiosafe_device *dev, int fd, const struct vsf_msg *msg,
+		       int with);
 /* Printable, and NUL-terminated. */
 void vsf_join_text(char *to, size_t len, const char *from);
 /* The owner has ended, or is none: everything is refused from now on. Any thread. */
 void vsf_join_cut(struct vfiosafe_device *dev, const char *why);
 /* Who waits looks again. */
 void vsf_join_wake(struct vfiosafe_device *dev);
+
+/*
+ * join_calls.c: @msg becomes the answer; @with: an fd that goes with it, or -1. -errno
+ * with a text: there was none, or, in the owner's words, it is a refusal. -ETIMEDOUT after
+ * @ms.
+ */
+int vsf_join_question(struct vfiosafe_device *dev, struct vsf_msg *msg, int with,
+		      uint32_t ms);
 
 /* join_window.c, under the lock */
 void vsf_join_handle(struct vfiosafe_device *dev, const struct vsf_msg *msg);

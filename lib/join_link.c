@@ -56,13 +56,14 @@ int vsf_join_receive(struct vfiosafe_device *dev, int fd, enum vsf_side side,
 	return rc;
 }
 
-int vsf_join_send(struct vfiosafe_device *dev, int fd, const struct vsf_msg *msg)
+int vsf_join_send_with(struct vfiosafe_device *dev, int fd, const struct vsf_msg *msg,
+		       int with)
 {
 	uint8_t buf[VSF_WIRE_LEN];
 	int rc;
 
 	vsf_wire_encode(msg, buf);
-	rc = vsf_sys(dev->sys, send, fd, buf, sizeof(buf), NULL, 0);
+	rc = vsf_sys(dev->sys, send, fd, buf, sizeof(buf), &with, with >= 0);
 	if (rc == -EAGAIN)
 		return rc;
 	if (rc < 0 && is_hang_up(rc))
@@ -70,6 +71,11 @@ int vsf_join_send(struct vfiosafe_device *dev, int fd, const struct vsf_msg *msg
 	return rc < 0 ? vsf_fail(-rc, "cannot send a %s: %s", vsf_wire_name(msg->type),
 				 strerror(-rc))
 		      : 0;
+}
+
+int vsf_join_send(struct vfiosafe_device *dev, int fd, const struct vsf_msg *msg)
+{
+	return vsf_join_send_with(dev, fd, msg, -1);
 }
 
 void vsf_join_text(char *to, size_t len, const char *from)

@@ -121,6 +121,7 @@ static int welcome(struct welcome *w)
 		return rc;
 	if (device_fd)
 		dev->fd = take_fd(w, 2);
+	dev->join->dma = w->msg.flags & VSF_WELCOME_DMA;
 	take_word(dev);
 	return 0;
 }

@@ -8,6 +8,8 @@
 #include "error.h"
 #include "sys.h"
 
+typedef unsigned long long ull;
+
 void vsf_mappings_init(struct vsf_mappings *maps)
 {
 	pthread_mutex_init(&maps->lock, NULL);
@@ -93,4 +95,70 @@ void vsf_mappings_remove(struct vsf_mappings *maps, uint64_t iova)
 	memmove(&maps->at[i], &maps->at[i + 1],
 		(maps->count - i - 1) * sizeof(maps->at[i]));
 	maps->count--;
+}
+
+/* Whose way back it has to be. */
+static int check_kind(const struct vsf_mapping *map, enum vsf_mapping_of as)
+{
+	bool alloc = as == VSF_MAPPING_ALLOC;
+	ull iova = map->iova, len = map->len;
+
+	if (map->of == VSF_MAPPING_P2P)
+		return vsf_fail(EINVAL, "0x%llx + 0x%llx is a map of another device's BAR: "
+					"vfiosafe_p2p_unmap() takes it back",
+				iova, len);
+	if (map->of == VSF_MAPPING_LENT && as != VSF_MAPPING_LENT)
+		return vsf_fail(EPERM, "0x%llx + 0x%llx is memory of a client (share.h)", iova,
+				len);
+	if (map->of != VSF_MAPPING_LENT && (map->of == VSF_MAPPING_ALLOC) != alloc)
+		return vsf_fail(EINVAL, "0x%llx + 0x%llx is %s", iova, len,
+				alloc ? "not memory of vfiosafe_dma_alloc()"
+				      : "memory of vfiosafe_dma_alloc(): "
+					"vfiosafe_dma_free() takes it back");
+	return 0;
+}
+
+static int claim(struct vsf_mappings *maps, uint64_t iova, uint64_t len,
+		 enum vsf_mapping_of as, void **own)
+{
+	uint32_t i = vsf_mappings_find(maps, iova);
+	struct vsf_mapping *map = i < maps->count ? &maps->at[i] : NULL;
+	int rc;
+
+	if (!map || map->iova != iova || map->len != len)
+		return vsf_dma_refuse_unmap(maps, iova, len);
+	if (map->busy)
+		return vsf_fail(EBUSY,
+				"another thread is mapping or unmapping 0x%llx + 0x%llx",
+				(ull)iova, (ull)len);
+	rc = check_kind(map, as);
+	if (rc < 0)
+		return rc;
+	map->busy = true;
+	*own = map->own;
+	return 0;
+}
+
+int vsf_mappings_claim(struct vsf_mappings *maps, uint64_t iova, uint64_t len,
+		       enum vsf_mapping_of as, void **own)
+{
+	int rc;
+
+	pthread_mutex_lock(&maps->lock);
+	rc = claim(maps, iova, len, as, own);
+	pthread_mutex_unlock(&maps->lock);
+	return rc;
+}
+
+void vsf_mappings_settle(struct vsf_mappings *maps, uint64_t iova, void *own, bool there)
+{
+	struct vsf_mapping *map;
+
+	pthread_mutex_lock(&maps->lock);
+	map = &maps->at[vsf_mappings_find(maps, iova)];
+	map->busy = false;
+	map->own = own;
+	if (!there)
+		vsf_mappings_remove(maps, iova);
+	pthread_mutex_unlock(&maps->lock);
 }

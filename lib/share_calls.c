@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Accesses that the owner makes for its clients, and what they say of the device. */
+/* What the owner does for its clients: accesses, maps; and what they say of the device. */
 #include <errno.h>
 #include <stdio.h>
 
 #include "access.h"
 #include "error.h"
+#include "share_dma.h"
 #include "share_parts.h"
 #include "window.h"
 
@@ -16,6 +17,7 @@ struct call {
 	struct vsf_msg msg;
 	uint64_t beside; /* the word under which a client's quiesce callback runs, or 0 */
 	bool trusted; /* what it says of the device is taken for true */
+	int fd;	      /* that came with it, or -1 */
 };
 
 static int check_granted(const struct vsf_client *client, const struct vsf_msg *msg)
@@ -144,10 +146,21 @@ static void carry_out(struct call *call)
 	uint64_t value = 0;
 	int rc;
 
-	if (call->msg.type == VSF_MSG_READ || call->msg.type == VSF_MSG_WRITE)
+	switch ((unsigned int)call->msg.type) {
+	case VSF_MSG_READ:
+	case VSF_MSG_WRITE:
 		rc = access_for(call, &value);
-	else
+		break;
+	case VSF_MSG_MAP:
+		rc = vsf_share_map(call->client, &call->msg, call->fd, &value);
+		break;
+	case VSF_MSG_UNMAP:
+		rc = vsf_share_unmap(call->client, &call->msg);
+		break;
+	default:
 		rc = look(call);
+		break;
+	}
 	answer(call, rc > -4096 && rc <= 0 ? rc : -EIO, rc == 0 ? value : 0);
 }
 
@@ -179,6 +192,7 @@ static bool take(struct vsf_share *share, int fd, struct call *call)
 	if (got) {
 		client->calls_open++;
 		call->client = client;
+		call->fd = with.count ? with.fd[0] : -1;
 		call->beside = may_go_on(client);
 		call->trusted = call->msg.type == VSF_MSG_LOST &&
 				(client->rights & VFIOSAFE_GRANT_RESET) &&
@@ -186,6 +200,18 @@ static bool take(struct vsf_share *share, int fd, struct call *call)
 	}
 	pthread_mutex_unlock(&share->lock);
 	return got;
+}
+
+/* Of one client, until it is others' turn: pinning memory takes long enough. */
+static void serve_one(struct vsf_share *share, int fd)
+{
+	struct call call;
+
+	for (int i = 0; i < VSF_SHARE_BURST && take(share, fd, &call); i++) {
+		carry_out(&call);
+		if (call.msg.type == VSF_MSG_MAP)
+			break;
+	}
 }
 
 /* So that each that is ready gets its turn. */
@@ -205,12 +231,8 @@ void vsf_share_calls(struct vsf_share *share)
 
 	for (unsigned int left = rounds(share); left > 0; left--) {
 		n = vsf_sys(share->dev->sys, epoll_wait, share->calls_fd, ready, 16, 0);
-		for (int i = 0; i < n; i++) {
-			struct call call;
-
-			for (int k = 0; k < VSF_SHARE_BURST && take(share, ready[i], &call); k++)
-				carry_out(&call);
-		}
+		for (int i = 0; i < n; i++)
+			serve_one(share, ready[i]);
 		if (n < 16)
 			break;
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "share_dma.h"
 #include "share_parts.h"
 
 /* Between two looks at a socket that is full. */
@@ -43,6 +44,7 @@ static void end(struct vsf_client *client)
 		vsf_ledger_remove(client->share->dev->sys, &client->share->ledger,
 				  client->ledger_slot);
 	client->ledger_slot = -1;
+	vsf_share_hold(client);
 }
 
 static bool is_known(const struct vsf_client *client)
@@ -208,17 +210,33 @@ static void hung_up(struct vsf_client *client, int fd, int rc)
 	client->calls = -1;
 }
 
+/* Fds are taken only from who may send memory, and where it does. */
+static ssize_t receive(const struct vsf_client *client, int fd, uint8_t *buf,
+		       struct vfiosafe_received *with)
+{
+	const struct vfiosafe_sys *sys = client->share->dev->sys;
+
+	if ((client->rights & VFIOSAFE_GRANT_DMA) && fd == client->calls)
+		return vsf_sys(sys, receive, fd, buf, VSF_WIRE_LEN_MAX, with);
+	return vsf_sys(sys, receive_no_fds, fd, buf, VSF_WIRE_LEN_MAX, with);
+}
+
+static void drop_fds(const struct vsf_client *client, struct vfiosafe_received *with)
+{
+	while (with->count > 0)
+		vsf_sys(client->share->dev->sys, close_stranger, with->fd[--with->count]);
+}
+
 int vsf_client_receive(struct vsf_client *client, int fd, enum vsf_side side,
 		       struct vsf_msg *msg, struct vfiosafe_received *with)
 {
-	const struct vfiosafe_sys *sys = client->share->dev->sys;
 	uint8_t buf[VSF_WIRE_LEN_MAX];
-	ssize_t n = vsf_sys(sys, receive_no_fds, fd, buf, sizeof(buf), with);
+	ssize_t n = receive(client, fd, buf, with);
 	int rc;
 
 	/* It went, and left something unread: told once, before what it had said. */
 	if (n == -ECONNRESET)
-		n = vsf_sys(sys, receive_no_fds, fd, buf, sizeof(buf), with);
+		n = receive(client, fd, buf, with);
 	if (n == -EAGAIN)
 		return 0;
 	if (n <= 0 && n != -EMSGSIZE) {
@@ -226,6 +244,8 @@ int vsf_client_receive(struct vsf_client *client, int fd, enum vsf_side side,
 		return 0;
 	}
 	rc = parse(client, side, buf, n, msg, with);
+	if (rc != 0)
+		drop_fds(client, with);
 	if (rc == -EPROTONOSUPPORT && client->state == VSF_CLIENT_GREETING)
 		vsf_client_refuse(client, rc);
 	else if (rc < 0)

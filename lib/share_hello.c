@@ -109,7 +109,8 @@ static int send_welcome(struct vsf_client *client)
 		.word = vsf_device_word(dev),
 		.id = (uint64_t)getpid(),
 		.value = client->count,
-		.flags = device ? VSF_WELCOME_DEVICE_FD : 0,
+		.flags = (device ? VSF_WELCOME_DEVICE_FD : 0) |
+			 (client->rights & VFIOSAFE_GRANT_DMA ? VSF_WELCOME_DMA : 0),
 	};
 	int rc;
 

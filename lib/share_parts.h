@@ -70,6 +70,7 @@ struct vsf_client {
 	bool check_uid;
 	uid_t want_uid;
 	int64_t interval;
+	uint64_t dma_limit;
 	uint32_t count;
 	struct vsf_granted granted[VFIOSAFE_GRANT_RANGES];
 
@@ -89,6 +90,9 @@ struct vsf_client {
 	/* Of the window that is open. */
 	enum vsf_vote vote;
 	unsigned int calls_open; /* accesses for it that are under way */
+
+	uint64_t lent;	   /* bytes that are mapped for it (share_dma.h) */
+	uint32_t mappings; /* ... in so many */
 
 	/* Questions that it was sent, and has not answered, also of older windows. */
 	unsigned int open_questions;

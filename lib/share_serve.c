@@ -8,7 +8,7 @@
 #include "share_parts.h"
 
 #define RIGHTS (VFIOSAFE_GRANT_RESET | VFIOSAFE_GRANT_DEVICE_FD | VFIOSAFE_GRANT_KILL | \
-		VFIOSAFE_GRANT_CALLS_ONLY)
+		VFIOSAFE_GRANT_CALLS_ONLY | VFIOSAFE_GRANT_DMA)
 #define INTERVAL_MS 1000
 
 typedef unsigned long long ull;
@@ -48,6 +48,21 @@ static int check_range(const struct vfiosafe_device *dev, struct vfiosafe_grant_
 	return 0;
 }
 
+static int check_dma(const struct vfiosafe_device *dev, const struct vfiosafe_grant *grant)
+{
+	bool dma = grant->rights & VFIOSAFE_GRANT_DMA;
+
+	if (dma != (grant->dma_limit > 0))
+		return vsf_fail(EINVAL, "VFIOSAFE_GRANT_DMA goes with a dma_limit of more than 0, "
+					"and that with it");
+	if (dma && !dev->iommu)
+		return vsf_fail(EOPNOTSUPP, "%s was adopted from an fd: its IOMMU context belongs "
+					    "to whoever opened it, and no memory of clients can "
+					    "be mapped",
+				dev->address);
+	return 0;
+}
+
 static int check_grant(const struct vfiosafe_grant *grant)
 {
 	if (grant->rights & ~RIGHTS)
@@ -76,9 +91,12 @@ static int copy_grant(struct vsf_client *client, const struct vfiosafe_grant *us
 			   "struct vfiosafe_grant");
 	if (rc == 0)
 		rc = check_grant(&grant);
+	if (rc == 0)
+		rc = check_dma(dev, &grant);
 	if (rc < 0)
 		return rc;
 	client->rights = grant.rights;
+	client->dma_limit = grant.dma_limit;
 	client->want_pid = grant.pid;
 	client->check_uid = grant.check_uid;
 	client->want_uid = grant.uid;

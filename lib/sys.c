@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -336,6 +335,8 @@ static const struct vfiosafe_sys real = {
 	.sealable = vsf_real_sealable,
 	.seal = vsf_real_seal,
 	.sealed = vsf_real_sealed,
+	.memfd_look = vsf_real_memfd_look,
+	.close_stranger = sys_close,
 	.membarrier = sys_membarrier,
 	.futex_wait = sys_futex_wait,
 	.futex_wake = sys_futex_wake,

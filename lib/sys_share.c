@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -234,5 +235,26 @@ int vsf_real_sealed(void *ctx, int fd, unsigned int *seals, uint64_t *len)
 		return -errno;
 	*seals = (unsigned int)rc;
 	*len = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* The seals first: only files in memory have them, and those do not block. */
+int vsf_real_memfd_look(void *ctx, int fd, struct vfiosafe_memfd *memfd)
+{
+	struct statfs fs;
+	struct stat st;
+	int seals, flags;
+
+	(void)ctx;
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0)
+		return -errno;
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+		return -errno;
+	memfd->seals = (unsigned int)seals;
+	memfd->mode = flags & O_ACCMODE;
+	memfd->len = (uint64_t)st.st_size;
+	memfd->page = (uint64_t)fs.f_bsize;
 	return 0;
 }

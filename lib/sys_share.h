@@ -23,5 +23,6 @@ int vsf_real_kill(void *ctx, int pidfd);
 int vsf_real_sealable(void *ctx, const char *name, size_t len);
 int vsf_real_seal(void *ctx, int fd, unsigned int seals);
 int vsf_real_sealed(void *ctx, int fd, unsigned int *seals, uint64_t *len);
+int vsf_real_memfd_look(void *ctx, int fd, struct vfiosafe_memfd *memfd);
 
 #endif

@@ -11,6 +11,7 @@
 #include "park.h"
 #include "plan.h"
 #include "share.h"
+#include "share_dma.h"
 #include "uapi.h"
 #include "window.h"
 
@@ -158,6 +159,7 @@ int vsf_run_prepare(struct vsf_run *run)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_RESET_FAILED,
 				     "no memory to put under the sections that are still in %s",
 				     run->dev->address);
+	vsf_share_before_reset(run->dev);
 	return 0;
 }
 
@@ -172,6 +174,7 @@ int vsf_run_committed(struct vsf_run *run)
 			 hot ? VFIOSAFE_METHOD_HOT : VFIOSAFE_METHOD_FUNCTION,
 			 __ATOMIC_RELAXED);
 	run->settled = vsf_events_settled(run);
+	vsf_share_after_reset(run->dev);
 	/* Not before: from here no way leads back to LIVE in the same generation. */
 	rc = leave_low_power(run);
 	if (rc < 0)

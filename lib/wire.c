@@ -3,6 +3,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
+#include <vfiosafe/dma.h>
 
 #include "error.h"
 #include "generation.h"
@@ -103,6 +104,8 @@ static const struct type {
 	{ VSF_MSG_WRITE, VSF_CALL, 0, 0, "WRITE" },
 	{ VSF_MSG_PROBE, VSF_CALL, 0, 0, "PROBE" },
 	{ VSF_MSG_LOST, VSF_CALL, 0, 0, "LOST" },
+	{ VSF_MSG_MAP, VSF_CALL, 0, 1, "MAP" },
+	{ VSF_MSG_UNMAP, VSF_CALL, 0, 0, "UNMAP" },
 	{ VSF_MSG_RESULT, VSF_RESULT, 0, 0, "RESULT" },
 };
 
@@ -179,6 +182,13 @@ static int check_members(const struct vsf_msg *msg, const char *name)
 		break;
 	case VSF_MSG_ASK:
 		good = msg->kind == VSF_ASK_RESET || msg->kind == VSF_ASK_RECOVER;
+		break;
+	case VSF_MSG_MAP:
+		good = msg->len > 0 && msg->offset + msg->len > msg->offset &&
+		       !(msg->flags & ~(VFIOSAFE_DMA_READ | VFIOSAFE_DMA_WRITE));
+		break;
+	case VSF_MSG_UNMAP:
+		good = msg->len > 0 && msg->value + (msg->len - 1) >= msg->value;
 		break;
 	case VSF_MSG_BACK:
 	case VSF_MSG_PROBE:

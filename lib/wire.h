@@ -8,8 +8,8 @@
  *      client               owner                      client            owner
  *      HELLO          ->                               READ, WRITE  ->
  *                     <-  WELCOME, RANGE...            PROBE, LOST  ->
- *                     <-  REFUSED, and the end                      <-   RESULT
- *                     <-  PREPARE
+ *                     <-  REFUSED, and the end      MAP, UNMAP  ->
+ *                     <-  PREPARE                                   <-   RESULT
  *      READY or VETO  ->
  *                     <-  STATE
  *      BACK           ->
@@ -29,7 +29,7 @@
 
 #define VSF_WIRE_MAGIC UINT32_C(0x66736676) /* "vfsf" */
 #define VSF_WIRE_MAJOR 1
-#define VSF_WIRE_MINOR 0
+#define VSF_WIRE_MINOR 1
 #define VSF_WIRE_LEN 192
 #define VSF_WIRE_LEN_MAX 512 /* of a minor version to come */
 #define VSF_WIRE_TEXT 96
@@ -59,7 +59,10 @@ enum vsf_msg_type {
 	VSF_MSG_WRITE = 33,  /* also value */
 	VSF_MSG_PROBE = 34,  /* word: of the view; is the device alive? */
 	VSF_MSG_LOST = 35,   /* word; text: why the client thinks so */
-	VSF_MSG_RESULT = 48, /* result, value */
+	VSF_MSG_MAP = 36,    /* offset, len: of the memfd that comes with it; flags:
+				VFIOSAFE_DMA_..., id: opts.align, value: opts.below */
+	VSF_MSG_UNMAP = 37,  /* value: the IOVA, len */
+	VSF_MSG_RESULT = 48, /* result, value: what was read, or the IOVA of a MAP */
 };
 
 /* How a client reaches the registers of a range. */
@@ -72,6 +75,7 @@ enum vsf_reach {
 enum vsf_ask { VSF_ASK_RESET = 1, VSF_ASK_RECOVER = 2 };
 
 #define VSF_WELCOME_DEVICE_FD (1u << 0) /* a third fd is the device's */
+#define VSF_WELCOME_DMA (1u << 1)	/* from minor 1 on: MAP and UNMAP are for it */
 #define VSF_PREPARE_RECOVER (1u << 0)	/* the device is in FAULT: no quiesce */
 
 struct vsf_msg {

@@ -16,6 +16,8 @@
  * something else meanwhile, nobody does: stop the device's queues before unmapping.
  *
  * None of these calls looks at the device: they work in FAULT and in any window too.
+ *
+ * For a client of a shared device the owner does it; share.h says with what differences.
  */
 #ifndef VFIOSAFE_DMA_H
 #define VFIOSAFE_DMA_H

@@ -31,7 +31,8 @@
  *                                that are trusted as the owner is
  *
  * and in all three cases: a right to write registers that start DMA reaches all memory
- * that the device reaches. It cannot keep a window open past its deadline, nor speak for
+ * that the device reaches: what the program mapped, and what was mapped for each other
+ * client of devices in the same IOMMU context (opts.iommu_of). It cannot keep a window open past its deadline, nor speak for
  * another client. Whoever sends what the protocol does not know is disconnected.
  */
 #ifndef VFIOSAFE_SHARE_H
@@ -72,6 +73,22 @@ struct vfiosafe_grant_range {
 #define VFIOSAFE_GRANT_KILL (1u << 2)
 /* Registers by the owner's calls only, though this kernel could map a dma-buf. */
 #define VFIOSAFE_GRANT_CALLS_ONLY (1u << 3)
+/*
+ * May map memory of its own for the device, by vfiosafe_dma_alloc() and
+ * vfiosafe_iommu_map_file(): it sends a memfd, the owner maps it, and chooses the
+ * address. Pages are pinned, and count for the RLIMIT_MEMLOCK of the owner.
+ *
+ * When a client ends, however it does, what it has not unmapped stays mapped: the device
+ * may still do the DMA that it was told to do, and the address must not be another's
+ * meanwhile. See vfiosafe_share_held().
+ *
+ * The owner takes file descriptors from such a client, and from no other. Who sends one
+ * that is no memfd is disconnected, and sys.close_stranger (sys.h) closes it.
+ */
+#define VFIOSAFE_GRANT_DMA (1u << 4)
+
+/* Of one client with that right, at most, at a time. */
+#define VFIOSAFE_GRANT_MAPPINGS 1024
 
 struct vfiosafe_grant {
 	size_t size; /* sizeof(struct vfiosafe_grant) */
@@ -84,6 +101,8 @@ struct vfiosafe_grant {
 	uid_t uid;
 	/* At least so long between two resets that it asked for; 0: 1,000. */
 	uint32_t reset_interval_ms;
+	/* In bytes, mapped at a time; more than 0 with VFIOSAFE_GRANT_DMA, 0 without it. */
+	uint64_t dma_limit;
 };
 
 /**
@@ -97,8 +116,9 @@ struct vfiosafe_grant {
  * VFIOSAFE_EVENT_PEER (event.h).
  *
  * Return: 0; -EINVAL; -ERANGE a range is outside its BAR; -EPERM @dev is itself one that
- * was joined; -ENODEV; -ENOMEM or another error of the kernel. On failure the socket is
- * still the caller's.
+ * was joined; -EOPNOTSUPP VFIOSAFE_GRANT_DMA, and @dev was adopted from an fd: its IOMMU
+ * context is its opener's; -ENODEV; -ENOMEM or another error of the kernel. On failure the
+ * socket is still the caller's.
  * Context: any thread, outside of sections and callbacks.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
@@ -107,6 +127,23 @@ vfiosafe_share_serve(struct vfiosafe_device *dev, int socket_fd,
 
 /** vfiosafe_share_count - clients that have joined and not left; any thread */
 VFIOSAFE_API unsigned int vfiosafe_share_count(const struct vfiosafe_device *dev);
+
+/**
+ * vfiosafe_share_held - memory of clients that have ended, which waits for a reset
+ * @dev: a device that this process serves
+ *
+ * The next reset that succeeds, by whatever call and of whatever kind, unmaps it, before
+ * the reinit callback; so does the close of the device. VFIOSAFE_EVENT_PEER (event.h) says
+ * when it is worth to ask. What a client had that was cut off, may have the device mapped
+ * and lives on, stays held over resets until that process has ended.
+ *
+ * Another device in the same IOMMU context (opts.iommu_of) that the client was granted too
+ * may have been told to do DMA there: reset that one first.
+ *
+ * Return: bytes; 0 if nothing is held, and in a forked child.
+ * Context: any thread; not signal-safe.
+ */
+VFIOSAFE_API uint64_t vfiosafe_share_held(const struct vfiosafe_device *dev);
 
 /**
  * vfiosafe_share_ledger_fd - for a process that is to take the device over
@@ -161,8 +198,15 @@ struct vfiosafe_join_opts {
  *     sections have no pointer.
  *   - vfiosafe_reset() and _recover() ask the owner; -EPERM without that right.
  *   - vfiosafe_mark_lost() tells the owner, which looks for itself.
- *   - Config space, interrupts, DMA memory, power, dma-bufs and windows step by step are
- *     the owner's: -EPERM.
+ *   - DMA memory with VFIOSAFE_GRANT_DMA, else -EPERM: vfiosafe_dma_alloc() in ordinary
+ *     pages, and vfiosafe_iommu_map_file() of a memfd with F_SEAL_SHRINK (of hugetlbfs
+ *     too); not opts.fixed, nor vfiosafe_iommu_map(). -EDQUOT: more than the grant allows;
+ *     -ENOSPC also: more than VFIOSAFE_GRANT_MAPPINGS. -ETIMEDOUT: the owner did not
+ *     answer within 10 s; what it maps then ends with this client. While the owner pins
+ *     memory, accesses by its calls wait. What is not unmapped before the close stays
+ *     mapped until the next reset.
+ *   - Config space, interrupts, power, dma-bufs and windows step by step are the owner's:
+ *     -EPERM.
  *   - Somebody has to run its agent (agent.h): a client that does not answer is in the
  *     way of every reset. vfiosafe_wait(), vfiosafe_reset() and _recover() do so while
  *     they wait.

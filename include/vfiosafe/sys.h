@@ -31,6 +31,14 @@ struct vfiosafe_received {
 	gid_t gid;
 };
 
+/* A memfd, or another file that takes seals. */
+struct vfiosafe_memfd {
+	unsigned int seals; /* F_SEAL_... */
+	int mode;	    /* O_RDONLY, O_WRONLY or O_RDWR: how it is open */
+	uint64_t len;
+	uint64_t page; /* in bytes: of hugetlbfs more than the system's */
+};
+
 struct vfiosafe_sys {
 	size_t size; /* sizeof(struct vfiosafe_sys) */
 	void *ctx;
@@ -107,6 +115,14 @@ struct vfiosafe_sys {
 	int (*sealable)(void *ctx, const char *name, size_t len);
 	int (*seal)(void *ctx, int fd, unsigned int seals);
 	int (*sealed)(void *ctx, int fd, unsigned int *seals, uint64_t *len);
+	/* -EINVAL: it is none. Of a stranger's fd too: asks no file system that may block */
+	int (*memfd_look)(void *ctx, int fd, struct vfiosafe_memfd *memfd);
+	/*
+	 * An fd that a client sent and that is no memory (VFIOSAFE_GRANT_DMA). By default
+	 * as close: of a file of FUSE that blocks until its file system answers. A program
+	 * that serves clients it does not trust closes it on a thread that may block.
+	 */
+	int (*close_stranger)(void *ctx, int fd);
 
 	int (*membarrier)(void *ctx, int command);
 	/* sleeps while *@word == @value, until @deadline_ns; spurious wake-ups

@@ -24,7 +24,8 @@ static const uint16_t types[] = { VSF_MSG_HELLO,  VSF_MSG_READY,   VSF_MSG_VETO,
 				  VSF_MSG_RANGE,  VSF_MSG_REFUSED, VSF_MSG_PREPARE,
 				  VSF_MSG_STATE,  VSF_MSG_ANSWER,  VSF_MSG_READ,
 				  VSF_MSG_WRITE,  VSF_MSG_PROBE,   VSF_MSG_LOST,
-				  VSF_MSG_RESULT, VSF_MSG_BYE };
+				  VSF_MSG_RESULT, VSF_MSG_BYE,	   VSF_MSG_MAP,
+				  VSF_MSG_UNMAP };
 
 void rightly(uint8_t *head, enum vsf_msg_type type)
 {
@@ -32,7 +33,7 @@ void rightly(uint8_t *head, enum vsf_msg_type type)
 		  : type < VSF_MSG_READ	  ? VSF_FROM_OWNER
 		  : type < VSF_MSG_RESULT ? VSF_CALL
 					  : VSF_RESULT;
-	head[1] = type == VSF_MSG_WELCOME ? 2 : 0;
+	head[1] = type == VSF_MSG_WELCOME ? 2 : type == VSF_MSG_MAP;
 }
 
 static uint64_t odd_number(void)
@@ -56,6 +57,8 @@ void valid(struct vsf_msg *msg)
 	msg->result = -(int32_t)chance(4096);
 	msg->window = odd_number();
 	msg->index = (uint32_t)odd_number();
+	msg->flags = (uint32_t)chance(5);
+	msg->value = odd_number();
 	snprintf(msg->text, sizeof(msg->text), "%.*s", (int)chance(VSF_WIRE_TEXT - 1),
 		 "a text of a message that is nearly as long as the place that it has in "
 		 "the "

@@ -2,15 +2,17 @@
 /*
  * fuzz_owner [--seed N] [--runs N]: clients that say anything, also with fds, to an owner
  * of a simulated device, some of them while it resets the device. Whatever they say, the
- * owner serves the next one, and has no fd more at the end.
+ * owner serves the next one, and has no fd and no mapping more at the end.
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <vfiosafe/sim.h>
@@ -30,7 +32,9 @@
 
 static struct vfiosafe_sim *sim;
 static struct vfiosafe_device *dev;
-static uint64_t welcomed, cut;
+#define PAGE UINT64_C(4096)
+
+static uint64_t welcomed, cut, held;
 static uint64_t asked; /* the last window that a client was asked about */
 
 static unsigned int open_fds(void)
@@ -58,7 +62,7 @@ static void open_owner(void)
 
 	CHECK(vfiosafe_sim_open(&sim, "sim:reg", NULL) == 0);
 	opts.sys = vfiosafe_sim_sys(sim);
-	CHECK(vfiosafe_device_from_fd(&dev, vfiosafe_sim_device_fd(sim), &opts) == 0);
+	CHECK(vfiosafe_device_open(&dev, vfiosafe_sim_address(sim), &opts) == 0);
 	CHECK(vfiosafe_device_set_driver(dev, &ops, NULL) == 0);
 }
 
@@ -72,7 +76,10 @@ static int serve(uint32_t rights)
 					      .rights = rights,
 					      .range_count = 1,
 					      .ranges = &range,
-					      .reset_interval_ms = 1 };
+					      .reset_interval_ms = 1,
+					      .dma_limit = rights & VFIOSAFE_GRANT_DMA
+								   ? 16 * PAGE
+								   : 0 };
 	int fds[2];
 
 	CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
@@ -97,6 +104,29 @@ static void something(struct vsf_msg *msg, enum vsf_side side)
 	} while (head[0] != side && chance(16));
 	if (asked && chance(4))
 		msg->window = asked;
+	if (side == VSF_CALL && chance(2)) {
+		msg->type = VSF_MSG_MAP;
+		msg->flags = (uint32_t)chance(4);
+		msg->result = 0;
+		msg->offset = chance(5) * PAGE;
+		msg->len = (1 + chance(5)) * PAGE;
+		msg->id = msg->value = 0;
+	}
+}
+
+/* Memory for DMA, or nearly, or something else. */
+static int some_fd(void)
+{
+	static const int seals[] = { F_SEAL_SHRINK, F_SEAL_SHRINK, F_SEAL_SHRINK, 0,
+				     F_SEAL_SHRINK | F_SEAL_WRITE };
+	int fd;
+
+	if (chance(16) == 0)
+		return eventfd(0, EFD_CLOEXEC);
+	fd = memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	CHECK(fd >= 0 && ftruncate(fd, (off_t)((4 + chance(5)) * PAGE)) == 0 &&
+	      fcntl(fd, F_ADD_SEALS, seals[chance(5)]) == 0);
+	return fd;
 }
 
 /* One in four with fds. */
@@ -108,10 +138,12 @@ static void say_something(int sock, enum vsf_side side)
 	size_t len;
 
 	something(&msg, side);
+	if (msg.type == VSF_MSG_MAP && chance(8))
+		count = 1;
 	vsf_wire_encode(&msg, buf);
 	len = chance(3) ? VSF_WIRE_LEN : mutate(buf, VSF_WIRE_LEN);
 	for (int i = 0; i < count; i++)
-		CHECK((fds[i] = eventfd(0, EFD_CLOEXEC)) >= 0);
+		CHECK((fds[i] = some_fd()) >= 0);
 	rc = vsf_sys(vfiosafe_sys_default(), send, sock, buf, len, fds,
 		     (unsigned int)count);
 	CHECK(rc == 0 || rc == -EPIPE || rc == -EAGAIN || rc == -ECONNRESET ||
@@ -163,6 +195,13 @@ static int hear(int sock)
 	return calls;
 }
 
+/* What clients that have ended had mapped. */
+static void take_back(void)
+{
+	CHECK(vfiosafe_reset(dev, NULL) == 0);
+	CHECK(vfiosafe_share_held(dev) == 0);
+}
+
 /* Without an answer of this client in time, it is called off. */
 static void reset_meanwhile(int sock, int calls)
 {
@@ -196,7 +235,8 @@ static void reset_meanwhile(int sock, int calls)
 static void one_client(void)
 {
 	/* Who could map the device would be waited for: it is this process. */
-	uint32_t rights = chance(2) ? VFIOSAFE_GRANT_RESET : 0;
+	uint32_t rights = (chance(2) ? VFIOSAFE_GRANT_RESET : 0) |
+			  (chance(2) ? VFIOSAFE_GRANT_DMA : 0);
 	int sock = serve(rights | VFIOSAFE_GRANT_CALLS_ONLY), calls = -1;
 
 	if (chance(8)) {
@@ -221,6 +261,11 @@ static void one_client(void)
 		look();
 	if (vfiosafe_device_state(dev) == VFIOSAFE_FAULT)
 		CHECK(vfiosafe_recover(dev, NULL) == 0);
+	if (vfiosafe_share_held(dev) == 0)
+		return;
+	held++;
+	if (chance(4) == 0)
+		take_back();
 }
 
 static uint64_t number(const char *text)
@@ -231,6 +276,7 @@ static uint64_t number(const char *text)
 int main(int argc, char **argv)
 {
 	uint64_t seed = 1, runs = 2000;
+	struct vfiosafe_sim_held left;
 	unsigned int fds;
 
 	for (int i = 1; i < argc; i += 2) {
@@ -251,12 +297,15 @@ int main(int argc, char **argv)
 	for (uint64_t i = 0; i < runs; i++)
 		one_client();
 	CHECK(open_fds() == fds);
-	CHECK(vfiosafe_reset(dev, NULL) == 0);
+	take_back();
+	vfiosafe_sim_held(sim, &left);
+	CHECK(left.iovas == 0);
 	CHECK(vfiosafe_device_close(dev, 1000) == 0);
 	vfiosafe_sim_close(sim);
 	printf("seed %llu: %llu clients, %llu welcomed, %llu of these cut off, no fd "
-	       "left\n",
+	       "left; memory held %llu times\n",
 	       (unsigned long long)seed, (unsigned long long)runs,
-	       (unsigned long long)welcomed, (unsigned long long)cut);
-	return welcomed >= runs / 2 && cut >= runs / 10 ? 0 : 1;
+	       (unsigned long long)welcomed, (unsigned long long)cut,
+	       (unsigned long long)held);
+	return welcomed >= runs / 2 && cut >= runs / 10 && held >= runs / 50 ? 0 : 1;
 }

@@ -25,6 +25,10 @@ static void check_members(const struct vsf_msg *msg)
 		      msg->offset % msg->width == 0);
 	if (msg->type == VSF_MSG_RANGE)
 		CHECK(msg->len && msg->offset + msg->len > msg->offset);
+	if (msg->type == VSF_MSG_MAP)
+		CHECK(msg->len && msg->offset + msg->len > msg->offset && msg->flags < 4);
+	if (msg->type == VSF_MSG_UNMAP)
+		CHECK(msg->len && msg->value + (msg->len - 1) >= msg->value);
 }
 
 static void check_again(const struct vsf_msg *msg, enum vsf_side side, unsigned int fds)

@@ -29,7 +29,7 @@ struct fake_dmabuf {
 	bool revoked, dead;
 };
 
-#define FAKE_DMAS 64
+#define FAKE_DMAS 1100
 #define FAKE_IOVAS 40
 
 /* What a device can reach, and as what. */

@@ -78,7 +78,7 @@ const char *fake_call_name(enum fake_call call)
 		"epoll_add", "dup_onto", "memlock_limit", "socketpair", "credentials",
 		"send",	  "receive", "epoll_del",  "epoll_wait", "timer",
 		"timer_set", "pidfd", "kill",	   "sealable",	 "seal",
-		"sealed",
+		"sealed", "memfd_look", "close_stranger",
 	};
 
 	return call < FAKE_CALLS ? names[call] : "?";

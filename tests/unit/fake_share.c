@@ -161,6 +161,21 @@ static int fake_sealed(void *ctx, int fd, unsigned int *seals, uint64_t *len)
 	PASS(ctx, FAKE_SEALED, sealed, fd, seals, len);
 }
 
+static int fake_memfd_look(void *ctx, int fd, struct vfiosafe_memfd *memfd)
+{
+	PASS(ctx, FAKE_MEMFD_LOOK, memfd_look, fd, memfd);
+}
+
+static int fake_close_stranger(void *ctx, int fd)
+{
+	struct fake *fake = ctx;
+	int rc = fake_enter(fake, FAKE_CLOSE_STRANGER, FAKE_ANY);
+
+	fake->real_fds--;
+	REAL(close, fd);
+	return fake_leave(fake, rc);
+}
+
 int fake_adopt(struct fake *fake, int fd)
 {
 	pthread_mutex_lock(&fake->lock);
@@ -190,4 +205,6 @@ void fake_share_install(struct vfiosafe_sys *sys)
 	sys->sealable = fake_sealable;
 	sys->seal = fake_seal;
 	sys->sealed = fake_sealed;
+	sys->memfd_look = fake_memfd_look;
+	sys->close_stranger = fake_close_stranger;
 }

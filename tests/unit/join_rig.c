@@ -71,11 +71,17 @@ void rig_send(const struct vsf_msg *msg, const int *fds, unsigned int count)
 
 void rig_welcome(uint64_t ranges)
 {
+	rig_welcome_as(ranges, 0);
+}
+
+void rig_welcome_as(uint64_t ranges, uint32_t flags)
+{
 	const int fds[2] = { rig.control_fd, rig.calls_fd };
 	const struct vsf_msg msg = { .type = VSF_MSG_WELCOME,
 				     .word = rig.page->word,
 				     .id = 4711,
 				     .value = ranges,
+				     .flags = flags,
 				     .text = ADDRESS };
 
 	rig_send(&msg, fds, 2);
@@ -257,6 +263,8 @@ static struct vsf_msg heard(int fd, enum vsf_side side)
 	if (n <= 0)
 		return msg;
 	assert_ok(vsf_wire_parse(&msg, buf, (size_t)n, side, with.count));
+	while (with.count > 0)
+		assert_ok(close(with.fd[--with.count]));
 	return msg;
 }
 

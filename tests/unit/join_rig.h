@@ -39,6 +39,9 @@ enum rig_call {
 	RIG_SEALED,
 	RIG_MEMBARRIER,
 	RIG_PWRITE,
+	RIG_SEALABLE,
+	RIG_SEAL,
+	RIG_MEMFD_LOOK,
 	RIG_CALLS,
 };
 
@@ -93,6 +96,7 @@ int rig_teardown(void **state);
 
 /* Before the join: what the client will find in its socket. */
 void rig_welcome(uint64_t ranges);
+void rig_welcome_as(uint64_t ranges, uint32_t flags);
 void rig_range(uint32_t index, enum vsf_reach reach, uint32_t rights, uint64_t offset,
 	       uint64_t len);
 int rig_join(void);

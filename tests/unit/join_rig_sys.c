@@ -49,6 +49,10 @@ WRAP(RIG_MEMBARRIER, int, membarrier, (void *ctx, int command), ARGS(command))
 WRAP(RIG_PWRITE, ssize_t, pwrite,
      (void *ctx, int fd, const void *buf, size_t len, uint64_t offset),
      ARGS(fd, buf, len, offset))
+WRAP(RIG_SEALABLE, int, sealable, (void *ctx, const char *name, size_t len), ARGS(name, len))
+WRAP(RIG_SEAL, int, seal, (void *ctx, int fd, unsigned int seals), ARGS(fd, seals))
+WRAP(RIG_MEMFD_LOOK, int, memfd_look, (void *ctx, int fd, struct vfiosafe_memfd *memfd),
+     ARGS(fd, memfd))
 
 static int64_t sys_now(void *ctx)
 {
@@ -92,5 +96,8 @@ void rig_install(void)
 	rig.sys.sealed = sys_sealed;
 	rig.sys.membarrier = sys_membarrier;
 	rig.sys.pwrite = sys_pwrite;
+	rig.sys.sealable = sys_sealable;
+	rig.sys.seal = sys_seal;
+	rig.sys.memfd_look = sys_memfd_look;
 	rig.sys.now_ns = sys_now;
 }

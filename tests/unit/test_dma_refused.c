@@ -144,6 +144,12 @@ static void files_that_cannot_be_mapped_say_why(void **state)
 	assert_refused(vfiosafe_iommu_map_file(bench.dev, ro, 0, PAGE, NULL, &iova),
 		       EACCES, "not open for what opts.prot needs");
 	close(ro);
+	ro = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_ok(ftruncate(ro, (off_t)PAGE));
+	assert_ok(fcntl(ro, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+	assert_refused(vfiosafe_iommu_map_file(bench.dev, ro, 0, PAGE, NULL, &iova),
+		       EACCES, "is sealed");
+	close(ro);
 	assert_ok(vsf_sys(&bench.k.sys, close, fd));
 	assert_int_equal(fake_dmas(&bench.k), 0);
 }

@@ -254,7 +254,7 @@ static void what_comes_in_a_newer_minor_version_is_skipped(void **state)
 
 	(void)state;
 	vsf_wire_encode(&msg, buf);
-	buf[6] = 1;
+	buf[6] = VSF_WIRE_MINOR + 1;
 	buf[8] = 99;
 	rig_send_raw(buf, sizeof(buf), &rig.memory_fd, 1);
 	rig_welcome(0);

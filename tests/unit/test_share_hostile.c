@@ -155,7 +155,7 @@ static void say_minor(struct peer *peer, size_t len)
 	uint8_t buf[VSF_WIRE_LEN_MAX] = { 0 };
 
 	encoded(buf, VSF_MSG_HELLO);
-	buf[6] = 1; /* minor version */
+	buf[6] = VSF_WIRE_MINOR + 1;
 	buf[8] = 99;
 	assert_ok(say_bytes(peer->sock, buf, len));
 }

@@ -46,7 +46,7 @@ static void what_was_encoded_is_parsed(void **state)
 /* Two builds of the library speak to each other: no byte may move. */
 static void a_message_lies_in_memory_as_always(void **state)
 {
-	static const uint8_t head[20] = { 'v', 'f', 's', 'f', 1, 0, 0, 0, 17, 0,
+	static const uint8_t head[20] = { 'v', 'f', 's', 'f', 1, 0, 1, 0, 17, 0,
 					  0,   0,   0,	 0,   0, 0, 2, 0, 0,  0 };
 	uint8_t buf[VSF_WIRE_LEN];
 
@@ -162,6 +162,50 @@ static void members_that_are_computed_with_are_in_range(void **state)
 	assert_int_equal(parse(buf, sizeof(buf), VSF_FROM_OWNER, 1), -EPROTO);
 }
 
+static void a_MAP_brings_at_most_one_file(void **state)
+{
+	struct vsf_msg msg = { .type = VSF_MSG_MAP, .len = 0x1000 };
+	uint8_t buf[VSF_WIRE_LEN];
+
+	(void)state;
+	vsf_wire_encode(&msg, buf);
+	assert_int_equal(parse(buf, sizeof(buf), VSF_CALL, 0), 0);
+	assert_int_equal(parse(buf, sizeof(buf), VSF_CALL, 1), 0);
+	assert_int_equal(parse(buf, sizeof(buf), VSF_CALL, 2), -EPROTO);
+	assert_int_equal(parse(buf, sizeof(buf), VSF_FROM_CLIENT, 1), -EPROTO);
+	msg.type = VSF_MSG_UNMAP;
+	vsf_wire_encode(&msg, buf);
+	assert_int_equal(parse(buf, sizeof(buf), VSF_CALL, 0), 0);
+	assert_int_equal(parse(buf, sizeof(buf), VSF_CALL, 1), -EPROTO);
+}
+
+static void addresses_of_memory_do_not_wrap(void **state)
+{
+	struct vsf_msg msg = { .type = VSF_MSG_MAP };
+	uint8_t buf[VSF_WIRE_LEN];
+
+	(void)state;
+	vsf_wire_encode(&msg, buf);
+	assert_int_equal(parse(buf, sizeof(buf), VSF_CALL, 1), -EPROTO);
+	msg.len = 0x1000;
+	msg.offset = UINT64_MAX - 0xfff;
+	vsf_wire_encode(&msg, buf);
+	assert_int_equal(parse(buf, sizeof(buf), VSF_CALL, 1), -EPROTO);
+	msg.offset = 0;
+	msg.flags = 4;
+	vsf_wire_encode(&msg, buf);
+	assert_int_equal(parse(buf, sizeof(buf), VSF_CALL, 1), -EPROTO);
+	msg = (struct vsf_msg){ .type = VSF_MSG_UNMAP, .value = UINT64_MAX - 0xfff };
+	vsf_wire_encode(&msg, buf);
+	assert_int_equal(parse(buf, sizeof(buf), VSF_CALL, 0), -EPROTO);
+	msg.len = 0x1000;
+	vsf_wire_encode(&msg, buf);
+	assert_int_equal(parse(buf, sizeof(buf), VSF_CALL, 0), 0);
+	msg.len = 0x1001;
+	vsf_wire_encode(&msg, buf);
+	assert_int_equal(parse(buf, sizeof(buf), VSF_CALL, 0), -EPROTO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +217,8 @@ int main(void)
 		cmocka_unit_test(file_descriptors_are_counted),
 		cmocka_unit_test(a_newer_minor_version_is_tolerated),
 		cmocka_unit_test(members_that_are_computed_with_are_in_range),
+		cmocka_unit_test(a_MAP_brings_at_most_one_file),
+		cmocka_unit_test(addresses_of_memory_do_not_wrap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
