@@ -90,20 +90,15 @@ static void make(struct nvme *nvme, struct nvme_request *request)
 	request->since_ns = vfiosafe_deadline_in_ms(0);
 }
 
-/* True: something is to be rung for. */
-static bool make_all(struct nvme *nvme)
+/* What is new, and what the controller had in an earlier life. */
+static void make_all(struct nvme *nvme)
 {
-	bool any = false;
-
 	for (unsigned int i = 0; i < NVME_REQUESTS; i++) {
 		struct nvme_request *request = &nvme->request[i];
 
-		if (request->stage == NVME_WAITING && request->life != nvme->life) {
+		if (request->stage == NVME_WAITING && request->life != nvme->life)
 			make(nvme, request);
-			any = true;
-		}
 	}
-	return any;
 }
 
 /* What the device refuses for now is asked for again. */
@@ -161,15 +156,13 @@ static int examine(struct nvme *nvme)
 int nvme_poll(struct nvme *nvme)
 {
 	struct vfiosafe_section sec;
-	bool ring;
 	int rc = vfiosafe_begin(&nvme->regs, &sec), n;
 
 	if (rc < 0)
 		return rc;
 	n = take_all(nvme);
-	ring = make_all(nvme) || n;
-	if (ring)
-		nvme_queue_ring(&nvme->io, &sec);
+	make_all(nvme);
+	nvme_queue_ring(&nvme->io, &sec);
 	rc = vfiosafe_end(&sec);
 	if (rc == 0 && n == 0 && is_silent(nvme))
 		rc = examine(nvme);

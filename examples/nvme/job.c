@@ -77,20 +77,32 @@ static void collect(struct job *job)
 	job->result->retried = job->nvme.retried;
 }
 
+/* Is there progress? */
+static int take_time(struct job *job, int rc, int64_t *last_ns)
+{
+	int64_t now = vfiosafe_deadline_in_ms(0), pause = now - *last_ns;
+
+	if (job->strikes && pause > job->result->pause_ns)
+		job->result->pause_ns = pause;
+	if (rc > 0)
+		*last_ns = now;
+	else if (pause > job->options->stuck_ms * INT64_C(1000000))
+		return job_fail(job, -ETIMEDOUT, "stuck: nothing came for %u s",
+				job->options->stuck_ms / 1000);
+	return 0;
+}
+
 static int run_phase(struct job *job)
 {
-	int64_t deadline = vfiosafe_deadline_in_ms(job->options->stuck_ms);
-	int rc = 0;
+	int64_t last_ns = vfiosafe_deadline_in_ms(0);
+	int rc = 0, late;
 
 	while (rc == 0 && job->ended < job->count) {
 		offer(job);
 		rc = nvme_poll(&job->nvme);
-		if (rc > 0)
-			deadline = vfiosafe_deadline_in_ms(job->options->stuck_ms);
-		else if (vfiosafe_deadline_in_ms(0) > deadline)
-			return job_fail(job, -ETIMEDOUT, "stuck: nothing comes any more");
 		collect(job);
-		rc = job->turn(job, rc);
+		late = take_time(job, rc, &last_ns);
+		rc = late < 0 ? late : job->turn(job, rc);
 	}
 	return rc;
 }

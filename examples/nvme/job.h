@@ -51,6 +51,7 @@ struct job_result {
 	/* Bytes and ns of writing and reading: without strikes, with strikes. */
 	uint64_t bytes[2][2];
 	int64_t ns[2][2];
+	int64_t pause_ns; /* the longest from one completion to the next, with strikes */
 	bool ended;    /* well; else: */
 	char why[120]; /* it could not go on */
 };

@@ -142,8 +142,8 @@ static void print_head(const struct job_options *options)
 	printf("%-11s %6s", "", "resets");
 	for (int i = 0; i < STRIKES; i++)
 		printf(" %6s", names[i]);
-	printf(" %8s %7s %8s %6s %7s  %s\n", "commands", "retried", "blocks", "lost",
-	       "corrupt", "end");
+	printf(" %8s %7s %8s %6s %7s %8s  %s\n", "commands", "retried", "blocks", "lost",
+	       "corrupt", "pause ms", "end");
 }
 
 static void print_row(const char *name, const struct job_result *result, const char *end)
@@ -151,9 +151,11 @@ static void print_row(const char *name, const struct job_result *result, const c
 	printf("%-11s %6llu", name, (unsigned long long)job_strikes(result));
 	for (int i = 0; i < STRIKES; i++)
 		printf(" %6llu", (unsigned long long)result->strikes[i]);
-	printf(" %8llu %7llu %8llu %6llu %7llu  %s\n", (unsigned long long)result->commands,
-	       (unsigned long long)result->retried, (unsigned long long)result->checked,
-	       (unsigned long long)result->lost, (unsigned long long)result->corrupt, end);
+	printf(" %8llu %7llu %8llu %6llu %7llu %8lld  %s\n",
+	       (unsigned long long)result->commands, (unsigned long long)result->retried,
+	       (unsigned long long)result->checked, (unsigned long long)result->lost,
+	       (unsigned long long)result->corrupt,
+	       (long long)(result->pause_ns / 1000000), end);
 	fflush(stdout);
 }
 

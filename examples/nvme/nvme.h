@@ -53,6 +53,7 @@ struct nvme_queue {
 	uint32_t stride;		   /* from there to that of completions */
 	/* Of this life. */
 	uint32_t tail, head, phase;
+	uint32_t told_tail, told_head; /* the device */
 	uint32_t in_flight;
 };
 
@@ -137,8 +138,8 @@ void nvme_queue_renew(struct nvme_queue *queue);
 /* Into the queue; the device is not told before it is rung for. */
 void nvme_queue_put(struct nvme_queue *queue, const uint32_t *command, uint16_t id);
 bool nvme_queue_take(struct nvme_queue *queue, struct nvme_completion *completion);
-/* Tells the device how far both are used. */
-void nvme_queue_ring(const struct nvme_queue *queue, struct vfiosafe_section *sec);
+/* Tells the device how far both are used, if it was not told yet. */
+void nvme_queue_ring(struct nvme_queue *queue, struct vfiosafe_section *sec);
 /* Commands whose completions are not in memory yet. */
 uint32_t nvme_queue_missing(const struct nvme_queue *queue);
 

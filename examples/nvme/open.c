@@ -109,7 +109,7 @@ static int stop(struct nvme *nvme)
 	return rc < 0 ? rc : vfiosafe_irq_disable(nvme->dev, VFIOSAFE_IRQ_MSIX);
 }
 
-/* In FAULT or gone, bus mastering is off, or the close of the device sees to it. */
+/* A device in FAULT, or gone, cannot be told: the IOMMU keeps it out of the memory. */
 int nvme_close(struct nvme *nvme)
 {
 	int rc = vfiosafe_device_state(nvme->dev) == VFIOSAFE_LIVE ? stop(nvme) : 0;

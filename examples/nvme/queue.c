@@ -32,6 +32,7 @@ void nvme_queue_renew(struct nvme_queue *queue)
 {
 	memset(queue->memory.addr, 0, 2 * NVME_PAGE);
 	queue->tail = queue->head = queue->in_flight = 0;
+	queue->told_tail = queue->told_head = 0;
 	queue->phase = 1;
 }
 
@@ -90,12 +91,15 @@ uint32_t nvme_queue_missing(const struct nvme_queue *queue)
  * this generation. An accessor could be refused for a window that was announced
  * meanwhile, with the command in the queue already.
  */
-void nvme_queue_ring(const struct nvme_queue *queue, struct vfiosafe_section *sec)
+void nvme_queue_ring(struct nvme_queue *queue, struct vfiosafe_section *sec)
 {
-	volatile uint8_t *regs = vfiosafe_ptr(sec);
+	volatile uint8_t *doorbell = (volatile uint8_t *)vfiosafe_ptr(sec) + queue->doorbell;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* after what was stored to the queue */
-	*(volatile uint32_t *)(regs + queue->doorbell) = htole32(queue->tail);
-	*(volatile uint32_t *)(regs + queue->doorbell + queue->stride) =
-		htole32(queue->head);
+	if (queue->told_tail != queue->tail)
+		*(volatile uint32_t *)doorbell = htole32(queue->tail);
+	if (queue->told_head != queue->head)
+		*(volatile uint32_t *)(doorbell + queue->stride) = htole32(queue->head);
+	queue->told_tail = queue->tail;
+	queue->told_head = queue->head;
 }

@@ -154,12 +154,13 @@ void reactor_stop(struct job *job)
 
 	reactor->next_ns = INT64_MAX;
 	while (rc == 0 && (reactor->window || reactor->lost)) {
+		/* Without I/O it would not be touched. */
+		if (!reactor->window && vfiosafe_probe(job->dev) == 0)
+			break;
 		rc = turn(job, nvme_poll(&job->nvme));
-		if (reactor->lost && !reactor->window && vfiosafe_probe(job->dev) == 0)
-			break;
-		if (!reactor->window && !reactor->lost)
-			break;
 	}
+	if (reactor->committing)
+		pthread_join(reactor->committer, NULL);
 	vfiosafe_window_end(reactor->window);
 	free(reactor);
 	job->strikes = NULL;
