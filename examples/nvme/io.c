@@ -177,6 +177,7 @@ void nvme_sleep(struct nvme *nvme, int ms)
 
 	if (poll(fds, 2, ms) <= 0)
 		return;
-	(void)!read(nvme->irq_fd, &count, sizeof(count));
+	if (read(nvme->irq_fd, &count, sizeof(count)) == sizeof(count))
+		nvme->interrupts += count;
 	(void)!read(nvme->kick_fd, &count, sizeof(count));
 }

@@ -170,6 +170,21 @@ static int run_struck(struct job *job)
 	return rc < 0 ? rc : job->strikes_rc;
 }
 
+/* Every block, undisturbed. */
+static int verify(struct job *job)
+{
+	uint64_t before;
+	int rc;
+
+	nvme_sleep(&job->nvme, 0);
+	before = job->nvme.interrupts;
+	rc = phase(job, NVME_READ, false);
+	nvme_sleep(&job->nvme, 0);
+	if (rc == 0 && job->nvme.interrupts == before)
+		rc = job_fail(job, -EIO, "interrupts did not come back");
+	return rc;
+}
+
 static int run(struct job *job)
 {
 	int rc = pass(job, false);
@@ -177,7 +192,7 @@ static int run(struct job *job)
 	if (rc == 0 && job->options->resets)
 		rc = run_struck(job);
 	job->turn = turn;
-	return rc < 0 ? rc : phase(job, NVME_READ, false);
+	return rc < 0 ? rc : verify(job);
 }
 
 static int start(struct job *job)

@@ -103,6 +103,7 @@ struct nvme {
 	int kick_fd;	   /* reset.c wakes the thread of the I/O */
 
 	uint64_t commands, retried; /* made; of them, made again */
+	uint64_t interrupts;	    /* that nvme_sleep() met */
 };
 
 /* open.c. The device must have been opened by the library: an adopted one has no DMA. */

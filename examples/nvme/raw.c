@@ -21,7 +21,7 @@
 #include "job.h"
 
 #define CHILD_S 120u
-#define STUCK_MS 3000u
+#define STUCK_MS 10000u
 
 /* Of the child. */
 static struct {

@@ -43,11 +43,14 @@ static bool stopped(const struct strikes *strikes, uint32_t ms)
 	return poll(&fd, 1, (int)ms) > 0;
 }
 
+/* The driver may have found its controller lost meanwhile; a reset recovers it, too. */
 static int sleep_and_wake(struct vfiosafe_device *dev)
 {
 	int rc = vfiosafe_set_power(dev, VFIOSAFE_D3HOT, NULL);
 
-	return rc < 0 ? rc : vfiosafe_set_power(dev, VFIOSAFE_D0, NULL);
+	if (rc == 0)
+		rc = vfiosafe_set_power(dev, VFIOSAFE_D0, NULL);
+	return rc == -EIO ? vfiosafe_recover(dev, NULL) : rc;
 }
 
 /*
