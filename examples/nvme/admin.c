@@ -85,7 +85,7 @@ static int admin(struct nvme *nvme, const uint32_t *command)
 {
 	const struct timespec pause = { .tv_nsec = 20000 };
 	int64_t deadline = patience(nvme);
-	struct nvme_completion completion;
+	struct nvme_completion completion = { 0 };
 	int rc;
 
 	nvme_queue_put(&nvme->admin, command, 0);

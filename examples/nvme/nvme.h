@@ -41,8 +41,8 @@
 #define NVME_ENTRIES 64u /* of each queue; more than there are requests */
 #define NVME_COMMAND_WORDS 16
 #define NVME_REQUESTS 16u
-#define NVME_REQUEST_PAGES 4u
-#define NVME_REQUEST_LEN (NVME_REQUEST_PAGES * NVME_PAGE)
+#define NVME_REQUEST_LEN 16384u
+#define NVME_REQUEST_PAGES (NVME_REQUEST_LEN / NVME_PAGE)
 
 enum nvme_opcode { NVME_FLUSH = 0x00, NVME_WRITE = 0x01, NVME_READ = 0x02 };
 

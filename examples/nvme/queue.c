@@ -7,14 +7,16 @@
 
 #include "nvme.h"
 
-#define COMPLETION_WORDS 4u
+#define COMPLETION_WORDS 4ul
+#define COMMAND_WORDS ((size_t)NVME_COMMAND_WORDS)
+#define MEMORY_LEN (2ul * NVME_PAGE)
 
 int nvme_queue_alloc(struct nvme_queue *queue, struct vfiosafe_device *dev,
 		     unsigned int number, uint32_t stride)
 {
 	queue->doorbell = NVME_REG_DOORBELLS + 2 * number * stride;
 	queue->stride = stride;
-	return vfiosafe_dma_alloc(&queue->memory, dev, 2 * NVME_PAGE, 0);
+	return vfiosafe_dma_alloc(&queue->memory, dev, MEMORY_LEN, 0);
 }
 
 static volatile uint32_t *commands(const struct nvme_queue *queue)
@@ -30,7 +32,7 @@ static volatile uint32_t *completions(const struct nvme_queue *queue)
 /* The device is disabled, and writes no more. */
 void nvme_queue_renew(struct nvme_queue *queue)
 {
-	memset(queue->memory.addr, 0, 2 * NVME_PAGE);
+	memset(queue->memory.addr, 0, MEMORY_LEN);
 	queue->tail = queue->head = queue->in_flight = 0;
 	queue->told_tail = queue->told_head = 0;
 	queue->phase = 1;
@@ -38,7 +40,7 @@ void nvme_queue_renew(struct nvme_queue *queue)
 
 void nvme_queue_put(struct nvme_queue *queue, const uint32_t *command, uint16_t id)
 {
-	volatile uint32_t *entry = commands(queue) + queue->tail * NVME_COMMAND_WORDS;
+	volatile uint32_t *entry = commands(queue) + queue->tail * COMMAND_WORDS;
 
 	for (int i = 0; i < NVME_COMMAND_WORDS; i++)
 		entry[i] = htole32(command[i]);
