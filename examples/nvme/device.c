@@ -22,14 +22,18 @@ int job_fail(struct job *job, int rc, const char *format, ...)
 
 static int open_sim(struct job *job)
 {
-	const struct vfiosafe_sim_opts opts = {
+	struct vfiosafe_sim_opts opts = {
 		.size = sizeof(opts),
-		.window = VFIOSAFE_SIM_ALL_ONES,
+		.window = VFIOSAFE_SIM_ALL_KINDS,
 		.flags = VFIOSAFE_SIM_NO_SOFT_RESET, /* as QEMU's: resume has work */
 		.disk_len = job->options->mib << 20,
 	};
 	int rc = vfiosafe_sim_open(&job->sim, job->options->address, &opts);
 
+	if (rc == -EPERM) { /* no stalls without userfaultfd */
+		opts.window = VFIOSAFE_SIM_ALL_ONES;
+		rc = vfiosafe_sim_open(&job->sim, job->options->address, &opts);
+	}
 	if (rc < 0)
 		return job_fail(job, rc, "%s: %s", job->options->address, strerror(-rc));
 	job->sys = vfiosafe_sim_sys(job->sim);
