@@ -165,8 +165,11 @@ static bool describe(const struct job_result *result, int status, char *end, siz
 		snprintf(end, len, "died: %s", strsignal(WTERMSIG(status)));
 	else if (result->why[0])
 		snprintf(end, len, "%.80s", result->why);
-	else if (result->lost || result->corrupt || result->failed)
+	else if (result->lost || result->corrupt)
 		snprintf(end, len, "wrong data");
+	else if (result->failed)
+		snprintf(end, len, "%llu commands were refused",
+			 (unsigned long long)result->failed);
 	else
 		snprintf(end, len, "well");
 	return strcmp(end, "well") != 0;
