@@ -10,7 +10,8 @@
 
 /* What the first version of the library had; programs of that time pass it for ever. */
 #define EVENT_SIZE_MIN 32
-_Static_assert(sizeof(struct vfiosafe_event) == EVENT_SIZE_MIN, "grows at its end only");
+_Static_assert(offsetof(struct vfiosafe_event, cookie) == EVENT_SIZE_MIN,
+	       "grows at its end only");
 
 /*
  * The queue's fd is written after the queue, and read before it, and written again if
@@ -22,18 +23,10 @@ static void tell(const struct vfiosafe_device *dev)
 	(void)vsf_sys(dev->sys, event_write, dev->events.queue_fd);
 }
 
-void vsf_event_put(struct vfiosafe_device *dev, enum vfiosafe_event_type type, int result,
-		   enum vfiosafe_cause cause, uint64_t count)
+static void put(struct vfiosafe_device *dev, struct vfiosafe_event event)
 {
-	struct vfiosafe_event event = {
-		.type = type,
-		.result = result,
-		.generation = vsf_word_generation(vsf_device_word(dev)),
-		.time_ns = vsf_now(dev->sys),
-		.cause = cause,
-		.count = count < UINT32_MAX ? (uint32_t)count : UINT32_MAX,
-	};
-
+	event.generation = vsf_word_generation(vsf_device_word(dev));
+	event.time_ns = vsf_now(dev->sys);
 	/* A window of the parent's that a child ends: its locks are void there. */
 	if (vsf_words_forked(dev->words))
 		return;
@@ -41,6 +34,27 @@ void vsf_event_put(struct vfiosafe_device *dev, enum vfiosafe_event_type type, i
 	vsf_queue_put(&dev->events.queue, &event);
 	pthread_mutex_unlock(&dev->events.lock);
 	tell(dev);
+}
+
+void vsf_event_put(struct vfiosafe_device *dev, enum vfiosafe_event_type type, int result,
+		   enum vfiosafe_cause cause, uint64_t count)
+{
+	put(dev, (struct vfiosafe_event){
+			 .type = type,
+			 .result = result,
+			 .cause = cause,
+			 .count = count < UINT32_MAX ? (uint32_t)count : UINT32_MAX,
+		 });
+}
+
+void vsf_event_put_peer(struct vfiosafe_device *dev, int result, uint64_t cookie)
+{
+	put(dev, (struct vfiosafe_event){
+			 .type = VFIOSAFE_EVENT_PEER,
+			 .result = result,
+			 .count = 1,
+			 .cookie = cookie,
+		 });
 }
 
 void vsf_event_opened(const struct vsf_run *run)

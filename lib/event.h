@@ -90,6 +90,8 @@ static inline bool vsf_events_take_aer(struct vsf_events *events)
 /* event.c: into the queue; with dev->lock held or without */
 void vsf_event_put(struct vfiosafe_device *dev, enum vfiosafe_event_type type, int result,
 		   enum vfiosafe_cause cause, uint64_t count);
+/* PEER, with the cookie of the client's grant. */
+void vsf_event_put_peer(struct vfiosafe_device *dev, int result, uint64_t cookie);
 /* A window; not those that are changes of ours. */
 void vsf_event_opened(const struct vsf_run *run);
 void vsf_event_closed(const struct vsf_run *run);

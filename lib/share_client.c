@@ -66,7 +66,7 @@ void vsf_client_cut(struct vsf_client *client, int why, const char *text)
 		client->state = VSF_CLIENT_LEFT;
 	else
 		end(client);
-	vsf_event_put(client->share->dev, VFIOSAFE_EVENT_PEER, why, VFIOSAFE_CAUSE_NONE, 1);
+	vsf_event_put_peer(client->share->dev, why, client->cookie);
 }
 
 /* No memory of a dead process is mapped: it has agreed to everything. */

@@ -71,6 +71,7 @@ struct vsf_client {
 	uid_t want_uid;
 	int64_t interval;
 	uint64_t dma_limit;
+	uint64_t cookie;
 	uint32_t count;
 	struct vsf_granted granted[VFIOSAFE_GRANT_RANGES];
 

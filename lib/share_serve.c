@@ -102,6 +102,7 @@ static int copy_grant(struct vsf_client *client, const struct vfiosafe_grant *us
 	client->want_uid = grant.uid;
 	client->interval = INT64_C(1000000) *
 			   (grant.reset_interval_ms ? grant.reset_interval_ms : INTERVAL_MS);
+	client->cookie = grant.cookie;
 	client->count = grant.range_count;
 	for (uint32_t i = 0; i < grant.range_count && rc == 0; i++) {
 		client->granted[i].range = grant.ranges[i];

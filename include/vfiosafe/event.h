@@ -73,6 +73,7 @@ struct vfiosafe_event {
 	int64_t time_ns;     /* of CLOCK_MONOTONIC, then */
 	uint32_t cause;	     /* enum vfiosafe_cause, where said above; else NONE */
 	uint32_t count;	     /* how many this one stands for; at least 1 */
+	uint64_t cookie;     /* of PEER, in an owner: of its grant (share.h); else 0 */
 };
 
 /**

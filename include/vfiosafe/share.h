@@ -103,6 +103,8 @@ struct vfiosafe_grant {
 	uint32_t reset_interval_ms;
 	/* In bytes, mapped at a time; more than 0 with VFIOSAFE_GRANT_DMA, 0 without it. */
 	uint64_t dma_limit;
+	/* The program's own: comes back in VFIOSAFE_EVENT_PEER of this client. */
+	uint64_t cookie;
 };
 
 /**

@@ -116,8 +116,8 @@ static void what_makes_no_sense_is_refused(void **state)
 		       "room");
 	assert_refused(vfiosafe_event_read(bench.dev, NULL, 1, sizeof(event)), EINVAL,
 		       "room");
-	assert_refused(vfiosafe_event_read(bench.dev, &event, 1, sizeof(event) - 1),
-		       EINVAL, "31", "sizeof(struct vfiosafe_event)");
+	assert_refused(vfiosafe_event_read(bench.dev, &event, 1, 31), EINVAL, "31",
+		       "sizeof(struct vfiosafe_event)");
 	assert_refused(vfiosafe_event_read(bench.dev, &event, 1, 0), EINVAL, "0");
 	assert_event(WINDOW_OPENED, 0, RESET, 1, 1);
 }

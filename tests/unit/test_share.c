@@ -266,6 +266,23 @@ static void with_the_device_fd_a_goodbye_is_believed(void **state)
 	assert_ok(reset_ms(100));
 }
 
+static void the_cookie_of_a_grant_comes_back_when_its_client_is_gone(void **state)
+{
+	struct vfiosafe_grant grant = grant_of(0);
+	struct vfiosafe_event event;
+	struct peer peer;
+
+	(void)state;
+	grant.cookie = 0x1234567890abcdef;
+	peer = joined(&grant);
+	peer_close(&peer);
+	look();
+	assert_int_equal(vfiosafe_event_read(bench.dev, &event, 1, sizeof(event)), 1);
+	assert_int_equal(event.type, VFIOSAFE_EVENT_PEER);
+	assert_int_equal(event.result, -ESRCH);
+	assert_int_equal(event.cookie, grant.cookie);
+}
+
 /* The kernel tells of what it left unread before it tells of the goodbye. */
 static void a_goodbye_is_heard_of_who_leaves_something_unread(void **state)
 {
@@ -315,6 +332,7 @@ int main(void)
 		with_device(another_process_than_granted_is_turned_away),
 		with_device(the_process_that_was_granted_is_let_in),
 		with_device(a_client_that_leaves_is_told_of),
+		with_device(the_cookie_of_a_grant_comes_back_when_its_client_is_gone),
 		with_device(with_the_device_fd_a_goodbye_is_believed),
 		with_device(a_goodbye_is_heard_of_who_leaves_something_unread),
 		with_device(closing_tells_the_clients_and_hangs_up),
