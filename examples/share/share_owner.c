@@ -30,6 +30,7 @@ static int listen_at(const char *path)
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	mode_t before = umask(0077);
+	const int on = 1;
 
 	snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 16) < 0) {
@@ -37,6 +38,11 @@ static int listen_at(const char *path)
 		exit(1);
 	}
 	umask(before);
+	/* Those that it accepts inherit it: the kernel says whose their first message is. */
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0) {
+		perror(path);
+		exit(1);
+	}
 	return fd;
 }
 

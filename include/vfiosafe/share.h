@@ -4,7 +4,9 @@
  *
  * One process owns the device: it opened it, resets it, and serves others over sockets
  * that the program connected (SOCK_SEQPACKET; socketpair(), or accept() on a path of the
- * program's choice). A client joins over its end and gets an ordinary device handle:
+ * program's choice; a socket that is listened on needs SO_PASSCRED, which those that it
+ * accepts inherit: else the kernel may not say whose the first message is, and the client
+ * is refused). A client joins over its end and gets an ordinary device handle:
  *
  *      owner                                     client
  *      vfiosafe_device_open(&dev, ...)
