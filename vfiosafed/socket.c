@@ -53,6 +53,17 @@ static int option(int fd, int name)
 	return getsockopt(fd, SOL_SOCKET, name, &value, &len) < 0 ? -1 : value;
 }
 
+/*
+ * What is accepted inherits it. Set on that itself it would come too late for a HELLO
+ * between the two calls: the kernel would not say whose it is.
+ */
+static int pass_credentials(int fd)
+{
+	const int on = 1;
+
+	return setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ? -errno : 0;
+}
+
 static int inherit(struct broker *broker, int fd)
 {
 	struct sockaddr_un at = { 0 };
@@ -67,7 +78,8 @@ static int inherit(struct broker *broker, int fd)
 	if (!device || device->listener >= 0)
 		return refuse(at.sun_path, "inherited, but its name is not that of a device of "
 					   "the policy, DIR/DEVICE.sock, or it is the second");
-	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0 || pass_credentials(fd) < 0)
+		return refuse(at.sun_path, strerror(errno));
 	device->listener = fd;
 	return 0;
 }
@@ -160,6 +172,8 @@ static int listen_at(const struct broker *broker, struct device *device, const c
 							     : strerror(-rc));
 	memcpy(device->path, at.sun_path, sizeof(device->path));
 	rc = give_rights(broker, device);
+	if (rc == 0)
+		rc = pass_credentials(device->listener);
 	if (rc == 0 && listen(device->listener, BACKLOG) < 0)
 		rc = -errno;
 	return rc < 0 ? refuse(at.sun_path, strerror(-rc)) : 0;
