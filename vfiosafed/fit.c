@@ -26,6 +26,17 @@ static int fits_range(struct policy *policy, const struct device *device,
 	return 0;
 }
 
+/* The kernel does not say what a hot reset would hit. */
+static bool is_unknown(const struct vfiosafe_plan *plan)
+{
+	const struct vfiosafe_plan_block *block;
+
+	for (block = plan->blocks; block; block = block->next)
+		if (block->reason == VFIOSAFE_BLOCK_UNKNOWN)
+			return true;
+	return false;
+}
+
 /* By the cdev door it resets all that is reset together, and attaches other spaces. */
 static int fits_fd(struct broker *broker, const struct device *device,
 		   const struct policy_client *client, const struct vfiosafe_plan *plan)
@@ -34,12 +45,11 @@ static int fits_fd(struct broker *broker, const struct device *device,
 
 	if (vfiosafe_device_door(device->dev) == VFIOSAFE_DOOR_GROUP)
 		return 0;
-	if (plan->unknown[0] || (plan->hot_reset && plan->function_count > 1))
+	if (is_unknown(plan) || (plan->hot_reset && plan->function_count > 1))
 		return policy_fail(policy, client->line,
 				   "whoever has the device fd of %s can reset other functions "
-				   "with it (%u functions%s%s): say door=group in line %u",
+				   "with it (%u functions): say door=group in line %u",
 				   device->policy->name, plan->function_count,
-				   plan->unknown[0] ? "; " : "", plan->unknown,
 				   device->policy->line);
 	for (unsigned int i = 0; i < policy->devices; i++)
 		if (&broker->device[i] != device && broker->device[i].dev &&
@@ -51,22 +61,25 @@ static int fits_fd(struct broker *broker, const struct device *device,
 	return 0;
 }
 
+/* The smallest reset that there is; a hot one needs the whole set. */
 static int fits_reset(struct policy *policy, const struct device *device)
 {
+	const char *why = "it has none";
 	struct vfiosafe_plan *plan;
 	int rc = vfiosafe_reset_plan(&plan, device->dev, VFIOSAFE_METHOD_AUTO);
-	bool none;
 
 	if (rc < 0)
 		return policy_fail(policy, device->policy->line, "%s", vfiosafe_error_text());
-	none = plan->method == VFIOSAFE_METHOD_NONE;
+	if (plan->blocks)
+		why = plan->blocks->text;
+	if (plan->method == VFIOSAFE_METHOD_NONE ||
+	    (plan->method == VFIOSAFE_METHOD_HOT && !plan->possible))
+		rc = policy_fail(policy, device->policy->line,
+				 "%s cannot be reset (%s): a client would find in it what the "
+				 "last one left",
+				 device->policy->name, why);
 	vfiosafe_plan_free(plan);
-	if (none)
-		return policy_fail(policy, device->policy->line,
-				   "%s has no reset: a client would find in it what the last "
-				   "one left",
-				   device->policy->name);
-	return 0;
+	return rc;
 }
 
 static int fits_plan(struct broker *broker, const struct device *device,
