@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/un.h>
+#include <vfiosafe/sys.h>
 
 #include "log.h"
 #include "policy.h"
@@ -27,13 +28,14 @@ struct client {
 	uint64_t cookie;
 	pid_t pid;
 	uid_t uid;
-	bool writes;
+	bool writes, dma;
 };
 
 struct device {
 	const struct policy_device *policy;
 	unsigned int index; /* in the policy */
 	struct vfiosafe_sim *sim; /* or NULL */
+	struct vfiosafe_sys sys;  /* strangers.c */
 	struct vfiosafe_device *dev; /* NULL: the kernel has it back */
 	unsigned int context;	     /* index of the first with its IOMMU context */
 
@@ -44,6 +46,7 @@ struct device {
 	struct client *clients;
 	unsigned int count;
 	bool served; /* it has an agent */
+	bool master; /* bus mastering is on: a client may have memory for DMA */
 
 	bool due;
 	struct vfiosafe_window *win; /* of the reset that is being made */
@@ -75,6 +78,14 @@ bool device_takes_down(const struct device *device, const char *address);
 /* socket.c: those that were inherited, and one in @dir for each other device. */
 int sockets_open(struct broker *broker, const char *dir);
 void socket_close(struct device *device);
+
+/*
+ * strangers.c: *@sys, but that closes what clients send in the place of memory on threads
+ * of their own: a file may keep who closes it waiting for ever.
+ */
+struct vfiosafe_sys strangers_closed(const struct vfiosafe_sys *sys);
+/* Too many wait: no more such clients. */
+bool strangers_wait(void);
 
 /* client.c */
 void client_accept(struct broker *broker, struct device *device);

@@ -24,16 +24,26 @@ static int serve(struct device *device, int fd, const struct ucred *who,
 {
 	const struct vfiosafe_grant what = {
 		.size = sizeof(what),
-		.rights = grant->rights,
+		.rights = grant->rights | (grant->dma ? VFIOSAFE_GRANT_DMA : 0),
 		.range_count = grant->count,
 		.ranges = grant->range,
 		.check_uid = true,
 		.uid = who->uid,
 		.reset_interval_ms = grant->interval,
+		.dma_limit = grant->dma,
 		.cookie = cookie,
 	};
 
 	return vfiosafe_share_serve(device->dev, fd, &what);
+}
+
+/* Config space is not a client's: without this its DMA would go nowhere. */
+static int master(struct device *device)
+{
+	int rc = device->master ? 0 : vfiosafe_set_bus_master(device->dev, true);
+
+	device->master |= rc == 0;
+	return rc;
 }
 
 static int add(struct broker *broker, struct device *device, int fd, const struct ucred *who,
@@ -48,8 +58,11 @@ static int add(struct broker *broker, struct device *device, int fd, const struc
 				   .cookie = ++broker->cookies,
 				   .pid = who->pid,
 				   .uid = who->uid,
-				   .writes = grant->writes };
-	rc = serve(device, fd, who, grant, client->cookie);
+				   .writes = grant->writes,
+				   .dma = grant->dma > 0 };
+	rc = grant->dma ? master(device) : 0;
+	if (rc == 0)
+		rc = serve(device, fd, who, grant, client->cookie);
 	if (rc < 0) {
 		free(client);
 		return rc;
@@ -77,6 +90,8 @@ static int let_in(struct broker *broker, struct device *device, int fd)
 		turned_away(device, &who, "the policy has no line for this user");
 	else if (device->count >= device->policy->clients)
 		turned_away(device, &who, "as many clients as the policy allows");
+	else if (grant.dma && strangers_wait())
+		turned_away(device, &who, "clients have sent files that do not close");
 	else if ((rc = add(broker, device, fd, &who, &grant)) < 0)
 		turned_away(device, &who, rc == -ENOMEM ? "out of memory" : vfiosafe_error_text());
 	return rc;

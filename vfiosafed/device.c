@@ -31,7 +31,8 @@ static int open_simulated(struct device *device, struct vfiosafe_device_opts *op
 	rc = vfiosafe_sim_open(&device->sim, model, NULL);
 	if (rc < 0)
 		return rc;
-	opts->sys = vfiosafe_sim_sys(device->sim);
+	device->sys = strangers_closed(vfiosafe_sim_sys(device->sim));
+	opts->sys = &device->sys;
 	return vfiosafe_device_open(&device->dev, vfiosafe_sim_address(device->sim), opts);
 }
 
@@ -61,6 +62,8 @@ static int open_device(struct broker *broker, struct device *device)
 	if (strncmp(device->policy->name, "sim:", 4) == 0) {
 		rc = open_simulated(device, &opts);
 	} else {
+		device->sys = strangers_closed(vfiosafe_sys_default());
+		opts.sys = &device->sys;
 		device->context = find_context(broker, device);
 		if (device->context != device->index)
 			opts.iommu_of = broker->device[device->context].dev;

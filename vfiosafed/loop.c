@@ -30,7 +30,9 @@ void device_settle(struct device *device)
 
 static bool may_accept(const struct device *device)
 {
-	return device->dev && !device->due && !device->win && now_ns() >= device->accept_at;
+	return device->dev && !device->due && !device->win &&
+	       vfiosafe_device_state(device->dev) == VFIOSAFE_LIVE &&
+	       now_ns() >= device->accept_at;
 }
 
 static void look_after(struct broker *broker, struct device *device, bool knocks)

@@ -37,6 +37,35 @@ static int hot(struct device *device, int rc)
 	return vfiosafe_reset(device->dev, &opts);
 }
 
+static bool has_dma(const struct device *device)
+{
+	for (const struct client *client = device->clients; client; client = client->next)
+		if (client->dma)
+			return true;
+	return false;
+}
+
+/*
+ * The device has forgotten what its clients told it. Memory of who has ended is unmapped
+ * by then, but of a process that lives on and may still reach the device.
+ */
+static void is_clean(struct device *device)
+{
+	uint64_t held = vfiosafe_share_held(device->dev);
+
+	device->tries = 0;
+	if (device->master && !has_dma(device))
+		device->master = vfiosafe_set_bus_master(device->dev, false) < 0;
+	log_event(LOG_INFO, "reset", "device=%s generation=%llu held=%llu",
+		  device->policy->name,
+		  (unsigned long long)vfiosafe_device_generation(device->dev),
+		  (unsigned long long)held);
+	if (held > 0) {
+		device->due = true;
+		device->reset_at = vfiosafe_deadline_in_ms(AGAIN_MS);
+	}
+}
+
 static void over(struct device *device, int rc)
 {
 	char quoted[LOG_QUOTED];
@@ -45,10 +74,7 @@ static void over(struct device *device, int rc)
 	device->win = NULL;
 	rc = hot(device, rc);
 	if (rc == 0) {
-		log_event(LOG_INFO, "reset", "device=%s generation=%llu",
-			  device->policy->name,
-			  (unsigned long long)vfiosafe_device_generation(device->dev));
-		device->tries = 0;
+		is_clean(device);
 		return;
 	}
 	device->due = true;

@@ -187,6 +187,25 @@ static void asks_for_resets(struct guest *guest)
 	leaves(&ends);
 }
 
+/* No memory of its own, and none of others away. */
+static void maps_memory(struct guest *guest)
+{
+	struct ends ends = joins_raw(guest);
+	uint64_t value;
+
+	must(call(&ends,
+		  (struct vsf_msg){ .type = VSF_MSG_MAP,
+				    .len = 0x1000,
+				    .flags = VFIOSAFE_DMA_READ | VFIOSAFE_DMA_WRITE },
+		  &value) == -EPERM);
+	must(value == 0);
+	for (uint64_t iova = 0; iova < UINT64_C(1) << 20; iova += 0x1000)
+		must(call(&ends,
+			  (struct vsf_msg){ .type = VSF_MSG_UNMAP, .value = iova, .len = 0x1000 },
+			  &value) == -EPERM);
+	leaves(&ends);
+}
+
 static bool is_cut_off(int fd, enum vsf_side side)
 {
 	struct vfiosafe_received with;
@@ -200,7 +219,7 @@ static bool is_spoken(bool on_calls, unsigned int type)
 {
 	if (on_calls)
 		return type == VSF_MSG_READ || type == VSF_MSG_WRITE || type == VSF_MSG_PROBE ||
-		       type == VSF_MSG_LOST;
+		       type == VSF_MSG_LOST || type == VSF_MSG_MAP || type == VSF_MSG_UNMAP;
 	return type == VSF_MSG_ASK || type == VSF_MSG_BACK;
 }
 
@@ -322,6 +341,12 @@ static void a_reset_that_was_not_granted_is_EPERM(void **state)
 	hostile(asks_for_resets);
 }
 
+static void memory_that_was_not_granted_is_EPERM(void **state)
+{
+	(void)state;
+	hostile(maps_memory);
+}
+
 static void what_is_not_for_clients_to_say_ends_the_connection(void **state)
 {
 	(void)state;
@@ -361,6 +386,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		with_broker(what_was_not_granted_is_EPERM),
 		with_broker(a_reset_that_was_not_granted_is_EPERM),
+		with_broker(memory_that_was_not_granted_is_EPERM),
 		with_broker(what_is_not_for_clients_to_say_ends_the_connection),
 		with_broker(who_does_not_say_hello_is_not_listened_to),
 		with_broker(the_state_of_the_device_can_only_be_read),
