@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory of clients, and devices that reach it: one's own, and nobody's after its end. */
-#include "guests.h"
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 
-#define POLICY                                                                            \
+#include "raw.h"
+
+#define MEMORY                                                                            \
 	"device sim:reg:a\n"                                                              \
 	"device sim:reg:b\n"                                                              \
 	"client user=40001 device=sim:reg:a bar=0 rights=read,write dma=8k\n"             \
@@ -61,7 +65,7 @@ static void a_device_reaches_the_memory_of_its_user_only(void **state)
 	struct client_process alice, bob;
 
 	(void)state;
-	broker_start(&broker, POLICY);
+	broker_start(&broker, MEMORY);
 	alice = client_start(&broker, ALICE, uses_its_memory, 0);
 	client_is_there(&alice);
 	bob = client_start(&broker, BOB, reaches_nothing, 1);
@@ -75,7 +79,7 @@ static void each_user_has_an_address_space(void **state)
 	struct client_process alice, bob;
 
 	(void)state;
-	broker_start(&broker, POLICY);
+	broker_start(&broker, MEMORY);
 	alice = client_start(&broker, ALICE, uses_its_memory, 0);
 	client_is_there(&alice);
 	bob = client_start(&broker, BOB, uses_its_memory, 1);
@@ -91,7 +95,7 @@ static void nothing_is_in_reach_of_who_comes_after_a_client(void **state)
 	struct client_process client;
 
 	(void)state;
-	broker_start(&broker, POLICY);
+	broker_start(&broker, MEMORY);
 	for (int i = 0; i < 5; i++) {
 		client = client_start(&broker, ALICE, uses_its_memory, 0);
 		client_is_there(&client);
@@ -115,6 +119,59 @@ static void who_has_no_line_for_memory_gets_none(struct guest *guest)
 	must(transfer(&view, FIRST_IOVA) == VFIOSAFE_SIM_DMA_FAILED);
 }
 
+#define KINDS 3
+
+/* A socket, a pipe, and an empty memfd, which is memory, but not enough. */
+static int no_memory(uint64_t kind)
+{
+	int fds[2] = { -1, -1 };
+
+	if (kind == 2)
+		return memfd_create("empty", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	must((kind == 0 ? socketpair(AF_UNIX, SOCK_STREAM, 0, fds) : pipe(fds)) == 0);
+	return fds[1];
+}
+
+static void sends_no_memory(struct guest *guest)
+{
+	struct ends ends = joins_raw(guest);
+	int fd = no_memory(guest->arg);
+	struct vsf_msg msg = { .type = VSF_MSG_MAP,
+			       .len = 4096,
+			       .flags = VFIOSAFE_DMA_READ | VFIOSAFE_DMA_WRITE };
+	struct vfiosafe_received with;
+	uint8_t buf[VSF_WIRE_LEN];
+
+	vsf_wire_encode(&msg, buf);
+	say_bytes(ends.calls, buf, sizeof(buf), &fd, 1);
+	if (guest->arg == 2)
+		must(hear(ends.calls, VSF_RESULT, &msg, &with) && msg.result == -EINVAL);
+	else
+		must(is_cut_off(ends.sock, VSF_FROM_OWNER));
+	leaves(&ends);
+}
+
+/* A thread closes it: a moment later. */
+static void what_is_no_memory_is_not_kept(void **state)
+{
+	struct client_process client;
+	unsigned int before = 0;
+
+	(void)state;
+	broker_start(&broker, "device sim:reg:a\n"
+			      "client user=40001 device=sim:reg:a bar=0 rights=read dma=8k\n");
+	for (unsigned int i = 0; i < 4 * KINDS; i++) {
+		client = client_start(&broker, ALICE, sends_no_memory, (i + 2) % KINDS);
+		client_ends_well(&client);
+		broker_says(&broker, "event=left");
+		broker_says(&broker, "held=0");
+		/* Of the first client stays what a shared device has. */
+		before = i == 0 ? broker_fds(&broker) : before;
+		while (broker_fds(&broker) > before)
+			sched_yield();
+	}
+}
+
 static void memory_has_to_be_granted(void **state)
 {
 	struct client_process client;
@@ -132,6 +189,7 @@ int main(void)
 		with_broker(a_device_reaches_the_memory_of_its_user_only),
 		with_broker(each_user_has_an_address_space),
 		with_broker(nothing_is_in_reach_of_who_comes_after_a_client),
+		with_broker(what_is_no_memory_is_not_kept),
 		with_broker(memory_has_to_be_granted),
 	};
 
