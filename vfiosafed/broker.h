@@ -70,6 +70,11 @@ int spaces_check(struct policy *policy, const struct vfiosafe_sys *sys);
 /* Are both in one IOMMU group? */
 bool spaces_joined(const struct policy *policy, const struct vfiosafe_sys *sys,
 		   unsigned int a, unsigned int b);
+/* Of devices that have their contexts: may @index be a further one of @context? */
+bool context_may_have(const struct broker *broker, unsigned int context,
+		      unsigned int index);
+/* -EINVAL with policy->error: one context has users that may not share it. */
+int contexts_check(struct broker *broker);
 /* fit.c: policy lines of a device that is open. -EINVAL with policy->error. */
 int device_fits(struct broker *broker, const struct device *device);
 /* Does a hot reset of @device reset @address too? */

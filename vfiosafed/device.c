@@ -42,13 +42,17 @@ static int open_simulated(struct device *device, struct vfiosafe_device_opts *op
  */
 static unsigned int find_context(const struct broker *broker, const struct device *device)
 {
-	const struct policy *policy = &broker->policy;
+	const struct device *other;
 
 	for (unsigned int i = 0; i < device->index; i++)
-		if (spaces_joined(policy, vfiosafe_sys_default(), i, device->index) ||
-		    (!broker->device[i].sim && policy_may_share(policy, i, device->index) &&
-		     device_takes_down(&broker->device[i], device->policy->name)))
+		if (spaces_joined(&broker->policy, vfiosafe_sys_default(), i, device->index))
 			return broker->device[i].context;
+	for (unsigned int i = 0; i < device->index; i++) {
+		other = &broker->device[i];
+		if (!other->sim && context_may_have(broker, other->context, device->index) &&
+		    device_takes_down(other, device->policy->name))
+			return other->context;
+	}
 	return device->index;
 }
 
@@ -118,6 +122,8 @@ int devices_open(struct broker *broker)
 		return rc;
 	for (unsigned int i = 0; i < broker->policy.devices && rc == 0; i++)
 		rc = device_fits(broker, &broker->device[i]);
+	if (rc == 0)
+		rc = contexts_check(broker);
 	if (rc < 0)
 		log_event(LOG_ERR, "bad-policy", "text=%s",
 			  log_quote(quoted, broker->policy.error));

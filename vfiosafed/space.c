@@ -37,3 +37,25 @@ int spaces_check(struct policy *policy, const struct vfiosafe_sys *sys)
 				rc = policy_check_space(policy, a, b, "are in one IOMMU group");
 	return rc;
 }
+
+bool context_may_have(const struct broker *broker, unsigned int context, unsigned int index)
+{
+	for (unsigned int i = 0; i < index; i++)
+		if (broker->device[i].context == context &&
+		    !policy_may_share(&broker->policy, i, index))
+			return false;
+	return true;
+}
+
+/* Each with each: that a and b may share one, and b and c, says nothing of a and c. */
+int contexts_check(struct broker *broker)
+{
+	int rc = 0;
+
+	for (unsigned int b = 0; b < broker->policy.devices; b++)
+		for (unsigned int a = 0; a < b && rc == 0; a++)
+			if (broker->device[a].context == broker->device[b].context)
+				rc = policy_check_space(&broker->policy, a, b,
+							"are opened into one IOMMU context");
+	return rc;
+}

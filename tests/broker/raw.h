@@ -13,7 +13,7 @@
 #include "sys.h"
 #include "wire.h"
 
-#define POLICY                                                                            \
+#define PAGE_POLICY                                                                            \
 	"device sim:reg:a dma_shared mode=0666\n"                                         \
 	"client user=40001 device=sim:reg:a bar=0 offset=0 length=0x1000 "                \
 	"rights=read,write,reset reset-interval-ms=1\n"                                   \
@@ -24,6 +24,7 @@
 /* The raw ends of a connection. */
 struct ends {
 	int sock, calls, page;
+	int range; /* a dma-buf; -1: by calls */
 };
 
 static inline void say_bytes(int fd, const void *buf, size_t len, const int *fds, unsigned int count)
@@ -87,8 +88,8 @@ static inline struct ends joins_raw(const struct guest *guest)
 	ends.calls = with.fd[1];
 	must(msg.value == 1);
 	must(hear(ends.sock, VSF_FROM_OWNER, &msg, &with) && msg.type == VSF_MSG_RANGE);
-	/* To read only: no dma-buf, which would give both. */
-	must(with.count == 0 && msg.kind == VSF_REACH_CALLS);
+	must(with.count == (msg.kind == VSF_REACH_DMABUF));
+	ends.range = with.count ? with.fd[0] : -1;
 	return ends;
 }
 
@@ -141,7 +142,7 @@ static inline void hostile(void (*run)(struct guest *guest))
 	struct client_process good, bad;
 	unsigned int before;
 
-	broker_start(&broker, POLICY);
+	broker_start(&broker, PAGE_POLICY);
 	good = client_start(&broker, ALICE, is_good, 0);
 	client_is_there(&good);
 	before = broker_fds(&broker);

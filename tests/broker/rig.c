@@ -50,7 +50,7 @@ static void exec_broker(const struct broker_process *broker, int log_fd, const c
 	snprintf(policy, sizeof(policy), "%s/policy", broker->dir);
 	dup2(log_fd, STDERR_FILENO);
 	setenv("NOTIFY_SOCKET", notify, 1);
-	execl(VFIOSAFED, VFIOSAFED, "--policy", policy, "--socket-dir", broker->dir, NULL);
+	execlp(VFIOSAFED, VFIOSAFED, "--policy", policy, "--socket-dir", broker->dir, NULL);
 	_exit(127);
 }
 
@@ -102,7 +102,7 @@ int broker_run_to_end(struct broker_process *broker, const char *policy, char *s
 }
 
 /* True, and gone with all before it: a whole line with @what. */
-static bool take_line(struct broker_process *broker, const char *what)
+static bool take_line(struct broker_process *broker, const char *what, const char *not_yet)
 {
 	char *line = broker->log, *end;
 	bool found = false;
@@ -112,6 +112,8 @@ static bool take_line(struct broker_process *broker, const char *what)
 		*end = '\0';
 		found = strstr(line, what) != NULL;
 		fprintf(stderr, "%s\n", line);
+		if (not_yet && !found && strstr(line, not_yet))
+			fail_msg("'%s' before '%s'", not_yet, what);
 		line = end + 1;
 	}
 	broker->log_len -= (size_t)(line - broker->log);
@@ -121,7 +123,12 @@ static bool take_line(struct broker_process *broker, const char *what)
 
 void broker_says(struct broker_process *broker, const char *what)
 {
-	while (!take_line(broker, what)) {
+	broker_says_first(broker, what, NULL);
+}
+
+void broker_says_first(struct broker_process *broker, const char *what, const char *not_yet)
+{
+	while (!take_line(broker, what, not_yet)) {
 		ssize_t n = read(broker->log_fd, broker->log + broker->log_len,
 				 sizeof(broker->log) - broker->log_len);
 

@@ -39,6 +39,9 @@ int broker_run_to_end(struct broker_process *broker, const char *policy, char *s
 		      size_t len);
 /* Until its log has a line with @what; that and what was before is taken out. */
 void broker_says(struct broker_process *broker, const char *what);
+/* The same, and no line before that has @not_yet. */
+void broker_says_first(struct broker_process *broker, const char *what,
+		       const char *not_yet);
 /* @sig, and the status as of waitpid(2). */
 int broker_stop(struct broker_process *broker, int sig);
 void broker_end(struct broker_process *broker);

@@ -2,7 +2,7 @@
 /* Clients that die, leave, or never say a word: what is left of them, which is nothing. */
 #include <unistd.h>
 
-#include "guests.h"
+#include "raw.h"
 
 static void nothing_is_left_of_a_client_that_was_killed(const char *policy)
 {
@@ -74,6 +74,55 @@ static void who_only_reads_leaves_without_a_reset(void **state)
 	client_ends_well(&client);
 }
 
+/* Its connection is closed; what it has mapped, nobody can take from it. */
+static void goes_and_keeps_the_device(struct guest *guest)
+{
+	struct ends ends = joins_raw(guest);
+
+	must(ends.range >= 0);
+	close(ends.sock);
+	guest_is_there(guest);
+	guest_waits(guest);
+}
+
+static void nobody_is_let_in_while_one_that_left_may_reach_the_device(void **state)
+{
+	struct client_process gone, next;
+
+	(void)state;
+	broker_start(&broker, "device sim:reg:a reset-timeout-ms=50\n"
+			      "client user=40001 device=sim:reg:a bar=0 rights=read,write\n");
+	gone = client_start(&broker, ALICE, goes_and_keeps_the_device, 0);
+	client_is_there(&gone);
+	broker_says(&broker, "event=left");
+	next = client_start(&broker, ALICE, finds_nothing, 0);
+	broker_says_first(&broker, "event=reset-failed device=sim:reg:a tries=1",
+			  "event=accepted");
+	broker_says_first(&broker, "event=reset-failed device=sim:reg:a tries=3",
+			  "event=accepted");
+	client_killed(&gone);
+	broker_says_first(&broker, "event=reset device=sim:reg:a", "event=accepted");
+	broker_says(&broker, "event=accepted");
+	client_ends_well(&next);
+}
+
+/* One that may be killed is: by the reset by force, the second that is tried. */
+static void who_may_be_killed_does_not_keep_the_device(void **state)
+{
+	struct client_process gone, next;
+
+	(void)state;
+	broker_start(&broker,
+		     "device sim:reg:a reset-timeout-ms=50\n"
+		     "client user=40001 device=sim:reg:a bar=0 rights=read,write,kill\n");
+	gone = client_start(&broker, ALICE, goes_and_keeps_the_device, 0);
+	client_is_there(&gone);
+	broker_says(&broker, "event=left");
+	next = client_start(&broker, ALICE, finds_nothing, 0);
+	client_ends_well(&next);
+	client_killed(&gone);
+}
+
 static void connects_and_goes(struct guest *guest)
 {
 	int fd = guest_connects(guest, "sim:reg:a");
@@ -123,6 +172,8 @@ int main(void)
 		with_broker(nothing_is_left_of_a_client_that_called),
 		with_broker(nothing_is_left_of_a_client_that_left),
 		with_broker(who_only_reads_leaves_without_a_reset),
+		with_broker(nobody_is_let_in_while_one_that_left_may_reach_the_device),
+		with_broker(who_may_be_killed_does_not_keep_the_device),
 		with_broker(no_fd_is_left_of_any_client),
 	};
 

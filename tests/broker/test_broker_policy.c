@@ -315,6 +315,28 @@ static void one_user_may_have_a_whole_group_and_others_other_groups(void **state
 	assert_int_equal(spaces_check(&policy, &groups), 0);
 }
 
+/* Of three functions in one set, the middle one is nobody's. */
+static void two_users_are_not_joined_by_a_device_between_them(void **state)
+{
+	struct device device[3] = { { .index = 0 }, { .index = 1 }, { .index = 2 } };
+	struct broker broker = { .device = device };
+
+	(void)state;
+	good(A B "device 0000:03:00.0\n"
+		 "client user=7 " ON_A " bar=0 rights=read\n"
+		 "client user=8 device=0000:03:00.0 bar=0 rights=read\n");
+	broker.policy = policy;
+	device[1].context = 0;
+	assert_true(context_may_have(&broker, 0, 1));
+	assert_false(context_may_have(&broker, 0, 2));
+	device[2].context = 2;
+	assert_int_equal(contexts_check(&broker), 0);
+	device[2].context = 0;
+	assert_int_equal(contexts_check(&broker), -EINVAL);
+	assert_non_null(strstr(broker.policy.error, ":5: "));
+	assert_non_null(strstr(broker.policy.error, "one IOMMU context"));
+}
+
 #define reads(test) cmocka_unit_test_teardown(test, drop_policy)
 
 int main(void)
@@ -331,6 +353,7 @@ int main(void)
 		reads(a_file_that_is_not_there_is_named),
 		reads(a_group_is_not_split_over_users),
 		reads(a_group_is_split_where_both_lines_say_so),
+		reads(two_users_are_not_joined_by_a_device_between_them),
 		reads(one_user_may_have_a_whole_group_and_others_other_groups),
 	};
 
