@@ -21,6 +21,7 @@ static void sees_its_broker_end(struct guest *guest)
 	must(rc == -EOWNERDEAD || rc == -(int)guest->arg);
 	rc = vfiosafe_reset(dev, NULL);
 	must(rc == -EOWNERDEAD || rc == -(int)guest->arg);
+	must(vfiosafe_device_close(dev, 10000) == 0);
 }
 
 static void a_broker_that_was_killed_can_be_started_again(void **state)
