@@ -153,17 +153,34 @@ static void leaves_addresses(struct guest *guest)
 	guest_waits(guest);
 }
 
-static void no_register_is_left_of_a_client_that_was_killed(void **state)
+static void leave_and_come_back(const char *policy)
 {
 	struct client_process client;
 
-	(void)state;
-	broker_start(&broker, two_devices());
+	broker_start(&broker, policy);
 	for (int i = 0; i < 4; i++) {
 		client = client_start(&broker, ALICE, leaves_addresses, 0);
 		client_is_there(&client);
 		client_killed(&client);
 	}
+}
+
+static void no_register_is_left_of_a_client_that_was_killed(void **state)
+{
+	(void)state;
+	leave_and_come_back(two_devices());
+}
+
+static void nor_of_one_that_had_the_device_fd(void **state)
+{
+	char text[512];
+
+	(void)state;
+	snprintf(text, sizeof(text),
+		 "device %s door=%s\n"
+		 "client user=40001 device=%s bar=0 rights=read,write,device-fd\n",
+		 getenv("IGB"), door, getenv("IGB"));
+	leave_and_come_back(text);
 }
 
 static void nothing_is_left_of_a_client_that_was_killed(void **state)
@@ -281,6 +298,7 @@ int main(int argc, char **argv)
 		with_broker(hostile_DMA_reaches_nothing_of_another_user),
 		with_broker(nobody_has_the_device_of_another),
 		with_broker(no_register_is_left_of_a_client_that_was_killed),
+		with_broker(nor_of_one_that_had_the_device_fd),
 		with_broker(nothing_is_left_of_a_client_that_was_killed),
 		with_broker(starts_again_after_a_kill),
 		with_broker(what_the_IOMMU_or_the_bus_joins_is_not_split),
