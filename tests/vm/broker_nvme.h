@@ -37,19 +37,34 @@ static inline uint32_t nvme_csts(const struct vfiosafe_view *view)
 	return csts;
 }
 
-/* Ready and fatal bits, of which one is wanted; a test that hangs is ended from outside. */
+static inline int64_t nvme_soon(void)
+{
+	return vfiosafe_deadline_in_ms(60000);
+}
+
+static inline void nvme_yield(int64_t deadline)
+{
+	must(vfiosafe_deadline_in_ms(0) < deadline);
+	sched_yield();
+}
+
+/* Ready and fatal bits, of which one is wanted. */
 static inline uint32_t nvme_wait(const struct vfiosafe_view *view, uint32_t want)
 {
+	int64_t deadline = nvme_soon();
+
 	while (!(nvme_csts(view) & want))
-		sched_yield();
+		nvme_yield(deadline);
 	return nvme_csts(view);
 }
 
 static inline void nvme_enable(const struct vfiosafe_view *view, uint64_t sq, uint64_t cq)
 {
+	int64_t deadline = nvme_soon();
+
 	must(vfiosafe_write32(view, NVME_CC, 0) == 0);
 	while (nvme_csts(view) & 1)
-		sched_yield();
+		nvme_yield(deadline);
 	must(vfiosafe_write32(view, NVME_AQA,
 			      (NVME_ENTRIES - 1) << 16 | (NVME_ENTRIES - 1)) == 0);
 	must(vfiosafe_write64_lo_hi(view, NVME_ASQ, sq) == 0);
@@ -77,6 +92,7 @@ static inline uint32_t nvme_identify(struct nvme *nvme, uint64_t iova)
 {
 	uint32_t *entry = (uint32_t *)nvme->sq.addr + nvme->tail * 16;
 	const volatile uint32_t *done = (uint32_t *)nvme->cq.addr + nvme->head * 4;
+	int64_t deadline = nvme_soon();
 	uint32_t status;
 
 	memset(entry, 0, 64);
@@ -87,7 +103,7 @@ static inline uint32_t nvme_identify(struct nvme *nvme, uint64_t iova)
 	nvme->tail = (nvme->tail + 1) % NVME_ENTRIES;
 	must(vfiosafe_write32(&nvme->view, NVME_SQ_DOORBELL, nvme->tail) == 0);
 	while ((done[3] >> 16 & 1) != nvme->phase)
-		sched_yield();
+		nvme_yield(deadline);
 	must((done[3] & 0xffff) == nvme->id);
 	status = done[3] >> 17;
 	nvme->head = (nvme->head + 1) % NVME_ENTRIES;

@@ -1,33 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * vm_broker DOOR - the broker on devices of a real kernel, behind an IOMMU: two users, and
- * one of them is hostile. NVME, IGB, E1000E0, E1000E1 and EDU are addresses.
+ * one of them is hostile. NVME and IGB are addresses.
  */
 #include <sched.h>
 #include <unistd.h>
 
-#include "../broker/rig.h"
 #include "broker_nvme.h"
+#include "broker_rig.h"
 
 #define MEMORY (UINT64_C(4) << 20) /* of alice; beyond what bob has */
 #define PATTERN 0xa5
-
-static struct broker_process broker;
-static const char *door;
-
-static int no_broker(void **state)
-{
-	(void)state;
-	memset(&broker, 0, sizeof(broker));
-	return 0;
-}
-
-static int end_broker(void **state)
-{
-	(void)state;
-	broker_end(&broker);
-	return 0;
-}
 
 static const char *two_devices(void)
 {
@@ -134,7 +117,6 @@ static void finds_nothing(struct guest *guest)
 
 #define IGB_RDBAL 0xc000
 #define IGB_TDBAL 0xe000
-#define LEFT 0x12345680u
 
 static void leaves_addresses(struct guest *guest)
 {
@@ -213,85 +195,6 @@ static void starts_again_after_a_kill(void **state)
 	client_ends_well(&client);
 }
 
-static void is_refused(const char *policy, const char *why)
-{
-	static char said[1 << 16];
-
-	assert_int_equal(broker_run_to_end(&broker, policy, said, sizeof(said)), 1);
-	if (!strstr(said, why))
-		fail_msg("'%s' instead of '%s'", said, why);
-}
-
-static const char *functions_of_one_group(const char *shared)
-{
-	static char text[1024];
-
-	snprintf(text, sizeof(text),
-		 "device %s door=%s %s\n"
-		 "device %s door=%s %s\n"
-		 "client user=40001 device=%s bar=0 rights=read,write,reset "
-		 "reset-interval-ms=1\n"
-		 "client user=40002 device=%s bar=0 rights=read,write,reset "
-		 "reset-interval-ms=1\n",
-		 getenv("E1000E0"), door, shared, getenv("E1000E1"), door, shared,
-		 getenv("E1000E0"), getenv("E1000E1"));
-	return text;
-}
-
-static void what_the_IOMMU_or_the_bus_joins_is_not_split(void **state)
-{
-	char text[512];
-
-	(void)state;
-	is_refused(functions_of_one_group(""), "are in one IOMMU group");
-	snprintf(text, sizeof(text), "device %s\nclient user=7 device=%s bar=0 rights=read\n",
-		 getenv("EDU"), getenv("EDU"));
-	is_refused(text, "cannot be reset");
-	if (strcmp(door, "cdev") != 0)
-		return;
-	snprintf(text, sizeof(text), "device %s\nclient user=7 device=%s rights=device-fd\n",
-		 getenv("E1000E0"), getenv("E1000E0"));
-	is_refused(text, "can reset other functions");
-}
-
-static void resets_its_function(struct guest *guest)
-{
-	struct vfiosafe_device *dev =
-		guest_joins(guest, getenv(guest->arg ? "E1000E1" : "E1000E0"));
-	struct vfiosafe_view view = guest_maps(dev, 0, 0);
-	uint64_t generation = vfiosafe_device_generation(dev);
-	uint32_t value;
-
-	guest_is_there(guest);
-	guest_waits(guest);
-	for (int i = 0; i < 5; i++)
-		must(vfiosafe_reset(dev, NULL) == 0);
-	must(vfiosafe_device_generation(dev) == generation + 5);
-	must(vfiosafe_read32(&view, 0, &value) == -ESTALE);
-	guest_is_there(guest);
-	guest_waits(guest);
-}
-
-static void users_of_one_group_can_be_declared(void **state)
-{
-	struct client_process alice, bob;
-
-	(void)state;
-	broker_start(&broker, functions_of_one_group("dma_shared"));
-	alice = client_start(&broker, ALICE, resets_its_function, 0);
-	bob = client_start(&broker, BOB, resets_its_function, 1);
-	for (int i = 0; i < 2; i++) {
-		client_is_there(&alice);
-		client_is_there(&bob);
-		client_goes_on(&alice);
-		client_goes_on(&bob);
-	}
-	client_ends_well(&alice);
-	client_ends_well(&bob);
-}
-
-#define with_broker(test) cmocka_unit_test_setup_teardown(test, no_broker, end_broker)
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,8 +204,6 @@ int main(int argc, char **argv)
 		with_broker(nor_of_one_that_had_the_device_fd),
 		with_broker(nothing_is_left_of_a_client_that_was_killed),
 		with_broker(starts_again_after_a_kill),
-		with_broker(what_the_IOMMU_or_the_bus_joins_is_not_split),
-		with_broker(users_of_one_group_can_be_declared),
 	};
 
 	door = argc > 1 ? argv[1] : "group";
