@@ -2,10 +2,9 @@
 /*
  * sim.h - a VFIO device in software, to test how a driver survives resets.
  *
- * The simulated device stands behind the table of sys.h: the library, and raw
- * ioctls and pointers made through the same table, see the same device. Its
- * registers are memory that a thread of the simulation serves; a reset window
- * shows what a real one shows. Link with -lvfiosafe_sim.
+ * The simulated device stands behind the table of sys.h: the library, and raw ioctls and
+ * pointers through the same table, see the same device. Its registers are memory that a
+ * thread of the simulation serves; a window shows what a real one does. -lvfiosafe_sim.
  *
  * Model "sim:reg", BAR 0 (64 KiB, mappable), little-endian:
  *

@@ -44,6 +44,7 @@ static struct vfiosafe_sys counting; /* the real kernel, with two calls counted 
 static unsigned int hot_resets, hot_busy; /* made; refused by EBUSY */
 static _Alignas(struct vfio_pci_hot_reset) char hot_arg[64]; /* of the last one */
 static bool stop_readers;
+static bool hold_preads; /* readers by the kernel wait, for they take a lock that resets try */
 
 static inline int count_ioctl(void *ctx, int fd, unsigned long request, void *arg)
 {
@@ -185,8 +186,12 @@ static inline void *reader_main(void *arg)
 	free(arg);
 	if (vfiosafe_bar_view(reader.card->bar[reader.which], &view) < 0)
 		reader.card->errors[reader.which]++;
-	while (!__atomic_load_n(&stop_readers, __ATOMIC_RELAXED))
-		read_on(reader.card, reader.which, &view);
+	while (!__atomic_load_n(&stop_readers, __ATOMIC_RELAXED)) {
+		if (reader.which == 1 && __atomic_load_n(&hold_preads, __ATOMIC_RELAXED))
+			sched_yield();
+		else
+			read_on(reader.card, reader.which, &view);
+	}
 	return NULL;
 }
 

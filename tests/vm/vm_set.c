@@ -82,10 +82,12 @@ static void behind_the_library(struct vfiosafe_set *set)
 
 	start_readers();
 	let_them_read();
+	__atomic_store_n(&hold_preads, true, __ATOMIC_RELAXED);
 	do
 		rc = ioctl(vfiosafe_device_fd(cards[0].dev), VFIO_DEVICE_PCI_HOT_RESET,
 			   hot_arg);
 	while (rc < 0 && ++tries < 10000);
+	__atomic_store_n(&hold_preads, false, __ATOMIC_RELAXED);
 	let_them_read();
 	end_readers();
 	printf("# %lu wrong values after it, refused %u times\n", count_wrong(), tries);
