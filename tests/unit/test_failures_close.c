@@ -4,7 +4,7 @@
 
 static int close_now(void)
 {
-	int rc = vfiosafe_device_close(bench.dev, 100);
+	int rc = vfiosafe_device_close(bench.dev, 5);
 
 	if (rc == 0)
 		bench.dev = NULL;

@@ -129,9 +129,9 @@ static void asleep_it_does_nothing(void **state)
 	struct rig *rig = &nvme->door.rig;
 
 	lose(nvme);
-	assert_int_equal(vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_LATENCY_US, 0), 0);
 	config_set16(rig, CONFIG_PM + PCI_PM_CTRL, 3);
-	rig_counts(rig); /* the device would look */
+	assert_int_equal(vfiosafe_sim_set(rig->sim, VFIOSAFE_SIM_SET_LATENCY_US, 0), 0);
+	rig_counts(rig); /* awake, it would look and find them due */
 	assert_int_equal(rig_counts(rig).dma_blocked, 0);
 	assert_false(nvme_completed(nvme, 1));
 	config_set16(rig, CONFIG_PM + PCI_PM_CTRL, 0);
