@@ -59,26 +59,35 @@ static void *find_mapping(const struct vfio_region_info *region)
 	return found;
 }
 
-int port_adopt(struct port *port)
+/* The library's errors; it says why. */
+static int hand_over(struct port *port, void *mapping, uint64_t len)
 {
 	struct vfiosafe_device_opts opts = { .size = sizeof(opts),
 					     .address = port->address };
-	struct vfio_region_info region = { .argsz = sizeof(region), .index = PORT_REGS };
-	void *mapping;
 	int rc = vfiosafe_device_from_fd(&port->dev, port->fd, &opts);
 
-	if (rc < 0)
-		return rc;
+	if (rc == 0)
+		rc = vfiosafe_bar_adopt(&port->bar, port->dev, PORT_REGS, 0, mapping, len,
+					VFIOSAFE_BAR_REPLACE);
+	if (rc == 0)
+		rc = vfiosafe_bar_view(port->bar, &port->regs);
+	return rc < 0 ? rc : port_survive_resets(port);
+}
+
+int port_adopt(struct port *port)
+{
+	struct vfio_region_info region = { .argsz = sizeof(region), .index = PORT_REGS };
+	void *mapping;
+	int rc;
+
 	if (ioctl(port->fd, VFIO_DEVICE_GET_REGION_INFO, &region) < 0)
 		return port_fail(port->address, "no registers", -errno);
 	mapping = find_mapping(&region);
 	if (!mapping || adopted_n == RTE_MAX_ETHPORTS)
 		return port_fail(port->address, "registers mapped nowhere", -ENXIO);
-	rc = vfiosafe_bar_adopt(&port->bar, port->dev, PORT_REGS, 0, mapping, region.size,
-				VFIOSAFE_BAR_REPLACE);
+	rc = hand_over(port, mapping, region.size);
 	if (rc < 0)
-		return rc;
+		return port_fail(port->address, vfiosafe_error_text(), rc);
 	adopted[adopted_n++] = mapping;
-	rc = vfiosafe_bar_view(port->bar, &port->regs);
-	return rc < 0 ? rc : port_survive_resets(port);
+	return 0;
 }

@@ -85,10 +85,9 @@ int port_open(struct port *port, const char *address, struct rte_mempool *pool,
 		return port_fail(address, "no device fd", port->fd);
 	rc = guarded ? port_adopt(port) : 0;
 	if (rc < 0)
-		return port_fail(address, vfiosafe_error_text(), rc);
+		return rc;
 	rc = configure(port, pool);
-	/* To disable interrupts twice, as the PMD does at each start, is an error to EAL.
-	 */
+	/* Each start of the PMD disables interrupts twice, which is an error to EAL. */
 	rte_log_set_level_pattern("lib.eal", RTE_LOG_CRIT);
 	if (rc == 0)
 		rc = port_start(port);
