@@ -13,6 +13,7 @@
 #define FLIGHT 128u	 /* frames on their way: less than a ring takes */
 #define PROBE_NS 2000000 /* all that is on its way may be lost: one more frame, then */
 #define CALM_FRAMES 4096u
+#define START_NS 30000000000
 #define HAND_STRIKES 4u
 
 /*
@@ -91,8 +92,7 @@ static bool await(const struct job *job, uint64_t frames, unsigned int resumed)
 			moved = job_now();
 		last = now;
 		now = received(job);
-		if (job_now() - (resumes(job) < resumed ? start : moved) >
-		    job->options->silent_ns)
+		if (job_now() - (resumes(job) < resumed ? start : moved) > job->silent_ns)
 			return false;
 	}
 	return true;
@@ -128,8 +128,10 @@ static bool phases(struct job *job)
 	struct job_result *result = job->result;
 	int64_t start;
 
+	job->silent_ns = START_NS;
 	if (!await(job, 2 * FLIGHT, 0))
 		return false;
+	job->silent_ns = job->options->silent_ns;
 	result->started = true;
 	start = job_now();
 	result->calm_frames = received(job);

@@ -68,6 +68,7 @@ struct job {
 	struct rte_mempool *pool;
 	uint64_t received; /* atomic; both ways */
 	bool stop;	   /* atomic */
+	int64_t silent_ns; /* the option, once it has started */
 };
 
 /* stream.c: the context is a struct burst */

@@ -103,7 +103,7 @@ int main(int argc, char **argv)
 {
 	struct job_options options = { .resets = 20,
 				       .frames = 20000,
-				       .silent_ns = 10000000000 };
+				       .silent_ns = 30000000000 };
 	char **rest;
 
 	if (!parse(&options, argc, argv))

@@ -60,10 +60,14 @@ static int await_loss(const struct job *job, const struct port *port, unsigned i
 	return 0;
 }
 
+/* The poll-mode driver takes long to stop and start where processors are emulated. */
+static const struct vfiosafe_reset_opts patient = { .size = sizeof(patient),
+						    .timeout_ms = 60000 };
+
 static int reset(const struct port *port)
 {
 	if (port->guarded)
-		return vfiosafe_reset(port->dev, NULL);
+		return vfiosafe_reset(port->dev, &patient);
 	return ioctl(port->fd, VFIO_DEVICE_RESET) < 0 ? -errno : 0;
 }
 
@@ -80,7 +84,7 @@ static int behind(const struct job *job, struct port *port, bool also_reset)
 		rc = reset(port);
 	if (rc == 0)
 		rc = decode(port->fd, true);
-	return rc < 0 || !port->guarded ? rc : vfiosafe_recover(port->dev, NULL);
+	return rc < 0 || !port->guarded ? rc : vfiosafe_recover(port->dev, &patient);
 }
 
 /* DPDK's handler waits until decode is on again: three times that, then with a reset. */
