@@ -117,7 +117,7 @@ static void questions_it_refuses(void)
 
 static void ranges_it_refuses(uint64_t bar_len)
 {
-	const struct vfio_region_dma_range huge[] = { { 0, PAGE }, { 0, 1ull << 63 } };
+	const struct vfio_region_dma_range huge[ROOM] = { { 0, PAGE }, { 0, 1ull << 63 } };
 	int rc;
 
 	is(ask(0, 0, huge), -EINVAL, "no range");
