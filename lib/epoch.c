@@ -4,9 +4,11 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "epoch.h"
+#include "error.h"
 #include "fault.h"
 #include "log.h"
 #include "sys.h"
@@ -117,9 +119,16 @@ int vsf_thread_get(struct vsf_thread **out)
 int vsf_epoch_init(const struct vfiosafe_sys *sys, bool *fenced)
 {
 	struct vsf_thread *self;
+	int rc = vsf_thread_get(&self);
 
+	/* A record that was inherited, in a child whose other threads can have none. */
+	if (rc == 0 && forked())
+		return vsf_fail(ENODEV, "this process was forked from one that had used the "
+					"library: fork before its first call, or exec");
+	if (rc < 0)
+		return vsf_fail(-rc, "cannot prepare this thread: %s", strerror(-rc));
 	*fenced = vsf_sys(sys, membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) < 0;
-	return vsf_thread_get(&self);
+	return 0;
 }
 
 int vsf_epoch_barrier(const struct vfiosafe_sys *sys, bool fenced)

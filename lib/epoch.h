@@ -82,7 +82,10 @@ static inline size_t vsf_depth(void)
 /* This thread's record, made at first use. -ENOMEM; -ENODEV in a forked child. */
 int vsf_thread_get(struct vsf_thread **out);
 
-/* Prepares the process for drains; *@fenced: membarrier cannot be had. */
+/*
+ * Prepares the process for drains; *@fenced: membarrier cannot be had. -ENODEV in a child
+ * forked from a process that had used the library.
+ */
 int vsf_epoch_init(const struct vfiosafe_sys *sys, bool *fenced);
 
 /* (B) above; once per drain, after the word was changed. */

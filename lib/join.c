@@ -120,7 +120,7 @@ static int prepare(struct vfiosafe_device *dev)
 	int rc = vsf_epoch_init(dev->sys, &dev->fenced);
 
 	if (rc < 0)
-		return vsf_fail(-rc, "cannot prepare this thread: %s", strerror(-rc));
+		return rc;
 	rc = vsf_words_new(&dev->words, dev->sys, 1);
 	if (rc < 0)
 		return vsf_fail(-rc, "no page for the gate: %s", strerror(-rc));

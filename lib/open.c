@@ -41,11 +41,11 @@ static int learn(struct vfiosafe_device *dev)
 	int rc = vsf_sys(dev->sys, ioctl, dev->fd, VFIO_DEVICE_GET_INFO, &info);
 
 	if (rc == -ENOTTY || (rc == 0 && !(info.flags & VFIO_DEVICE_FLAGS_PCI)))
-		return vsf_fail(EINVAL, "fd %d is not a VFIO PCI device", dev->fd);
+		return vsf_fail(EINVAL, "%s is not a VFIO PCI device", dev->address);
 	if (rc == -EINVAL)
-		return vsf_fail(EINVAL, "fd %d is not a VFIO device, or not bound to an "
-					"iommufd yet",
-				dev->fd);
+		return vsf_fail(EINVAL, "%s is not a VFIO device, or not bound to an iommufd "
+					"yet",
+				dev->address);
 	if (rc < 0)
 		return vsf_fail(-rc, "VFIO_DEVICE_GET_INFO failed: %s", strerror(-rc));
 	dev->can_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
@@ -86,8 +86,6 @@ static int device_new(struct vfiosafe_device **out, int fd, const char *address,
 	pthread_mutex_init(&dev->map_lock, NULL);
 	vsf_irqs_init(dev);
 	rc = vsf_epoch_init(dev->sys, &dev->fenced);
-	if (rc < 0)
-		rc = vsf_fail(-rc, "cannot prepare this thread: %s", strerror(-rc));
 	if (rc == 0)
 		rc = learn(dev);
 	if (rc == 0) {

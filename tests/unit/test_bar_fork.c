@@ -79,6 +79,33 @@ static void a_child_forked_in_fault_or_in_a_window_is_refused(void **state)
 	assert_int_equal(in_a_child(), 0);
 }
 
+/* Its threads could not use what it opens: only the one that forked has a record. */
+static int opens_one_of_its_own(void)
+{
+	struct vfiosafe_device *dev = NULL;
+
+	return vfiosafe_device_open(&dev, ADDRESS, &bench.opts) == -ENODEV && !dev &&
+			       strstr(vfiosafe_error_text(), "forked")
+		       ? 0
+		       : 1;
+}
+
+static void a_forked_child_opens_nothing(void **state)
+{
+	int status = -1;
+	pid_t pid;
+
+	(void)state;
+	assert_ok(vfiosafe_device_close(bench.dev, 0));
+	bench.dev = NULL;
+	pid = fork();
+	if (pid == 0)
+		_exit(opens_one_of_its_own());
+	waitpid(pid, &status, 0);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void a_child_of_another_thread_is_refused(void **state)
 {
 	(void)state;
@@ -93,6 +120,7 @@ int main(void)
 		TEST(a_forked_child_is_refused_and_may_close),
 		TEST(a_child_forked_in_fault_or_in_a_window_is_refused),
 		TEST(a_child_of_another_thread_is_refused),
+		TEST(a_forked_child_opens_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
