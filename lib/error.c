@@ -35,6 +35,17 @@ int vsf_fail_static(int err, const char *text)
 	return -err;
 }
 
+int vsf_socket_error(int rc, int fd)
+{
+	bool misuse = rc == -EBADF || rc == -ENOTSOCK || rc == -EOPNOTSUPP ||
+		      rc == -EPROTOTYPE || rc == -EEXIST;
+
+	return vsf_fail(misuse ? EINVAL : -rc,
+			"fd %d cannot be used: %s; it has to be a connected AF_UNIX socket, "
+			"SOCK_SEQPACKET",
+			fd, rc == -EEXIST ? "it is shared already" : strerror(-rc));
+}
+
 static bool is_zero(const unsigned char *p, size_t len)
 {
 	while (len > 0 && p[len - 1] == 0)

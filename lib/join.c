@@ -139,11 +139,8 @@ static int handshake(struct vfiosafe_device *dev, uint32_t timeout_ms)
 {
 	struct vsf_msg hello = { .type = VSF_MSG_HELLO };
 	struct vsf_join *join = dev->join;
-	int rc = vsf_sys(dev->sys, credentials, join->sock);
+	int rc;
 
-	if (rc < 0)
-		return vsf_fail(-rc, "fd %d is not a socket that can be used: %s", join->sock,
-				strerror(-rc));
 	memcpy(hello.text, join->name, sizeof(join->name));
 	rc = vsf_join_send(dev, join->sock, &hello);
 	if (rc == -EAGAIN)
@@ -183,7 +180,8 @@ VFIOSAFE_API int vfiosafe_join(struct vfiosafe_device **out, int socket_fd,
 	if (!dev)
 		return vsf_fail(ENOMEM, "out of memory");
 	dev->join->sock = socket_fd;
-	rc = prepare(dev);
+	rc = vsf_sys(dev->sys, credentials, socket_fd);
+	rc = rc < 0 ? vsf_socket_error(rc, socket_fd) : prepare(dev);
 	if (rc == 0)
 		rc = handshake(dev, opts.timeout_ms);
 	if (rc < 0) {

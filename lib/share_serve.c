@@ -172,10 +172,7 @@ static int link_client(struct vsf_client *client, int sock)
 	pthread_mutex_unlock(&share->lock);
 	if (rc == 0)
 		return 0;
-	return vsf_fail(rc == -EBADF || rc == -ENOTSOCK || rc == -EOPNOTSUPP ? EINVAL : -rc,
-			"socket %d cannot be served: %s; it has to be a connected AF_UNIX "
-			"socket, SOCK_SEQPACKET",
-			sock, strerror(-rc));
+	return vsf_socket_error(rc, sock);
 }
 
 static int serve(struct vfiosafe_device *dev, int sock, const struct vfiosafe_grant *grant)

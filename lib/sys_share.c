@@ -33,8 +33,14 @@ int vsf_real_socketpair(void *ctx, int fds[2])
 int vsf_real_credentials(void *ctx, int fd)
 {
 	const int on = 1;
+	int type = 0;
+	socklen_t len = sizeof(type);
 
 	(void)ctx;
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+		return -errno;
+	if (type != SOCK_SEQPACKET)
+		return -EPROTOTYPE;
 	return result(setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)));
 }
 

@@ -89,7 +89,7 @@ struct vfiosafe_sys {
 	 * close-on-exec and the caller's, also if the message is refused.
 	 */
 	int (*socketpair)(void *ctx, int fds[2]);
-	/* credentials come with each message from now on */
+	/* credentials come with each message from now on; -EPROTOTYPE: no SOCK_SEQPACKET */
 	int (*credentials)(void *ctx, int fd);
 	int (*send)(void *ctx, int fd, const void *buf, size_t len, const int *fds,
 		    unsigned int count);
@@ -139,6 +139,7 @@ struct vfiosafe_sys {
  *
  * To replace one call, copy the table and change that member.
  * Return: a static table.
+ * Context: any.
  */
 VFIOSAFE_API const struct vfiosafe_sys *vfiosafe_sys_default(void);
 

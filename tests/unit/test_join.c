@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A client: what it gets by the handshake, what it may do, and how it leaves. */
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "join_rig.h"
@@ -26,6 +28,21 @@ static void a_client_is_welcomed_and_maps_what_was_granted(void **state)
 	assert_ok(vfiosafe_write32(&rig.view, 12, 0x99));
 	assert_int_equal(rig.memory[12], 0x99);
 	assert_true(vsf_join_fd(rig.dev) >= 0);
+}
+
+static void what_is_no_socket_for_messages_is_not_joined_over(void **state)
+{
+	struct vfiosafe_join_opts opts = { .size = sizeof(opts), .sys = &rig.sys };
+	int memory = memfd_create("no-socket", MFD_CLOEXEC), fds[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	assert_refused(vfiosafe_join(&rig.dev, -1, &opts), EINVAL, "fd -1");
+	assert_refused(vfiosafe_join(&rig.dev, memory, &opts), EINVAL, "SOCK_SEQPACKET");
+	assert_refused(vfiosafe_join(&rig.dev, fds[0], &opts), EINVAL, "SOCK_SEQPACKET");
+	assert_int_equal(close(memory), 0);
+	assert_int_equal(close(fds[0]), 0);
+	assert_int_equal(close(fds[1]), 0);
 }
 
 static void hello_says_the_clients_name(void **state)
@@ -286,6 +303,7 @@ int main(void)
 #define MAPPED(test) cmocka_unit_test_setup_teardown(test, rig_setup_mapped, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		FRESH(a_client_is_welcomed_and_maps_what_was_granted),
+		FRESH(what_is_no_socket_for_messages_is_not_joined_over),
 		FRESH(hello_says_the_clients_name),
 		FRESH(a_range_that_was_not_granted_is_not_mapped),
 		FRESH(what_was_granted_for_reading_is_not_written),
