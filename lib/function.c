@@ -58,8 +58,13 @@ int vsf_function_node(const struct vfiosafe_sys *sys, const char *address, char 
 
 void vsf_bind_advice(const char *address, bool bound, char *buf, size_t len)
 {
+	char unbind[96] = "modprobe vfio-pci";
+
+	if (bound)
+		snprintf(unbind, sizeof(unbind), "echo %s > " VSF_SYSFS_DEVICES "/%s/driver/unbind",
+			 address, address);
 	snprintf(buf, len,
-		 "echo vfio-pci > " VSF_SYSFS_DEVICES "/%s/driver_override%s; echo %s > "
+		 "echo vfio-pci > " VSF_SYSFS_DEVICES "/%s/driver_override; %s; echo %s > "
 		 "/sys/bus/pci/drivers_probe",
-		 address, bound ? ", unbind it there" : "; modprobe vfio-pci", address);
+		 address, unbind, address);
 }

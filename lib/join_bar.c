@@ -11,8 +11,8 @@ int vsf_join_refuse(const struct vfiosafe_device *dev, const char *call)
 {
 	if (!dev->join)
 		return 0;
-	return vsf_fail(EPERM, "%s: the device belongs to process %llu ('%s'); only it may",
-			call, (unsigned long long)dev->join->owner, dev->address);
+	return vsf_fail(EPERM, "%s: %s belongs to process %llu; only that may", call,
+			dev->address, (unsigned long long)dev->join->owner);
 }
 
 /* The first that holds all of it; of @len 0: its first byte. */

@@ -179,7 +179,7 @@ VFIOSAFE_API int vfiosafe_share_ledger_fd(const struct vfiosafe_device *dev)
 	const struct vsf_share *share = vsf_words_forked(dev->words) ? NULL : vsf_share_of(dev);
 
 	return share ? share->ledger.fd
-		     : vsf_fail(EINVAL, "%s is not shared: vfiosafe_share_serve() first",
+		     : vsf_fail(EINVAL, "this process serves %s to nobody: it has no ledger",
 				dev->address);
 }
 

@@ -160,7 +160,7 @@ int vsf_run_quiesce(struct vsf_run *run)
 	/* Late is late, but it has stopped the queues: resume has to run. */
 	run->quiesced = working && (rc == 0 || rc == -ETIME);
 	if (rc == -ETIME)
-		return vsf_run_call_off(run, ETIMEDOUT, "the quiesce callback of %s returned "
+		return vsf_run_call_off(run, ETIMEDOUT, "quiesce of %s was over only "
 							"after the deadline",
 					run->dev->address);
 	if (rc < 0)

@@ -318,8 +318,8 @@ int vsf_run_finish(struct vsf_run *run)
 		return vsf_run_gone(run);
 	if (rc < 0)
 		return vsf_run_fault(run, VFIOSAFE_CAUSE_DRIVER,
-				     rc == -ETIME ? "the reinit callback of %s returned after "
-						    "the deadline (%d)"
+				     rc == -ETIME ? "reinit of %s was over only after the "
+						    "deadline (%d)"
 						  : "the reinit callback of %s failed (%d)",
 				     address, rc);
 	vsf_events_look_again(run);

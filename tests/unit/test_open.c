@@ -231,11 +231,14 @@ static void what_is_no_device_is_not_adopted(void **state)
 	struct vfiosafe_sys *sys = &bench.k.sys;
 	int container = vsf_sys(sys, open, "/dev/vfio/vfio", O_RDWR);
 	int unbound = vsf_sys(sys, open, "/dev/vfio/devices/vfio3", O_RDWR);
+	char name[32];
 
 	(void)state;
 	assert_refused(vfiosafe_device_from_fd(&bench.dev, -1, &bench.opts), EBADF, "-1");
 	assert_refused(vfiosafe_device_from_fd(&bench.dev, container, &bench.opts),
 		       EINVAL, "not a VFIO device");
+	snprintf(name, sizeof(name), "fd %d is not", container);
+	assert_non_null(strstr(vfiosafe_error_text(), name));
 	assert_refused(vfiosafe_device_from_fd(&bench.dev, unbound, &bench.opts), EINVAL,
 		       "not bound to an iommufd");
 	assert_ok(vsf_sys(sys, close, container));
