@@ -104,6 +104,7 @@ struct vfiosafe_device_opts {
  *   -EPERM       the kernel refuses: DMA owned elsewhere, interrupts not isolated
  *   -EOPNOTSUPP  the door that was asked for does not exist on this kernel
  *   -ETIMEDOUT   contention (EAGAIN) lasted longer than open_timeout_ms
+ *   -EDEADLK     inside a section
  *   -ENOMEM and other errors of the kernel
  * Context: any thread, outside of sections; blocks (a reset takes 100 ms and
  * more).
@@ -124,7 +125,7 @@ vfiosafe_device_open(struct vfiosafe_device **dev, const char *address,
  * vfiosafe_mark_lost().
  *
  * Return: 0; -EBADF; -EINVAL if @device_fd is not a VFIO PCI device, or is not
- * bound yet; -ENOMEM and other errors of the kernel.
+ * bound yet; -EDEADLK inside a section; -ENOMEM and other errors of the kernel.
  * Context: any thread, outside of sections.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
@@ -164,7 +165,7 @@ vfiosafe_device_close(struct vfiosafe_device *dev, uint32_t timeout_ms);
  * Return: an fd owned by the library: do not close it. It is a dead one, for which
  * calls fail, once the device was closed. Do not reset the device,
  * change its power state or memory decode through it: such a window is
- * invisible to the guard.
+ * invisible to the guard. -EPERM if @dev was joined.
  * Context: any.
  */
 VFIOSAFE_API int vfiosafe_device_fd(const struct vfiosafe_device *dev);

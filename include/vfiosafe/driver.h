@@ -9,8 +9,8 @@
  * threads join by vfiosafe_window_pass().
  *
  * Not allowed inside (-EDEADLK): vfiosafe_reset, _recover, _wait, _device_close,
- * _bar_unmap and the window steps of the same device. vfiosafe_mark_lost() is
- * allowed. Sections that a callback opens it also closes.
+ * _bar_unmap and the window steps of the same device, and what else says so.
+ * vfiosafe_mark_lost() is allowed. Sections that a callback opens it also closes.
  *
  * Each is given the deadline of the window (vfiosafe_window_deadline()); one
  * that returns later than that counts as failed.
@@ -86,7 +86,8 @@ struct vfiosafe_driver_ops {
  * Does not call reinit: at first start the driver does so itself.
  *
  * Return: 0; -EINVAL if @ops->size is 0 or larger than this library knows with
- * members set beyond; -EBUSY while a window is open; -EDEADLK in a callback.
+ * members set beyond; -EBUSY while a window is open; -EDEADLK in a section or callback;
+ * -ENODEV in a forked child.
  * Context: any thread, outside of sections.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int

@@ -14,11 +14,15 @@
  *   -EDEADLK      the call waits for sections to end and was made inside one,
  *                 or inside a callback that the waited-for window runs
  *   -ERANGE       offset or length outside the mapped part of the BAR
- *   -EINVAL       misuse: unaligned offset, null pointer, unknown flag
+ *   -ECANCELED    called off, nothing was lost: a callback or a client refused
+ *   -EINVAL       misuse: unaligned offset, unknown flag, no size in a struct
  *   -EBUSY        somebody else holds it, or wants it back; the text says who
  *   -ETIMEDOUT    the deadline passed; the text says what was waited for
  *   -EOPNOTSUPP   this kernel or device cannot do it; the text says what can
  *   -EPERM        not granted
+ *
+ * Others are said at the calls. A pointer may be NULL only where its comment says so; not
+ * every call looks.
  *
  * If several apply to an access, the first of this order is reported:
  * gone, FAULT, window open, stale.

@@ -67,6 +67,7 @@ VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_sigbus_install(void);
  *
  * Return: 0; -EBUSY if somebody installed another handler since: nothing was
  * changed, that one may be chaining to ours; -ENOENT if none is installed.
+ * Context: as vfiosafe_sigbus_install().
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_sigbus_restore(void);
 

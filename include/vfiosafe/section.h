@@ -77,7 +77,7 @@ vfiosafe_check_slow(const struct vfiosafe_section *sec);
  *
  * Return: NULL if the BAR, or a part of the range, cannot be mapped: then use
  * the accessors of mmio.h, or map only the sub-range that can
- * (vfiosafe_region_info()). Valid while the section is open.
+ * (vfiosafe_region_info()). Valid while the section is open, on its thread.
  */
 VFIOSAFE_INLINE volatile void *vfiosafe_ptr(const struct vfiosafe_section *sec)
 {

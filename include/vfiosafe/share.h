@@ -34,8 +34,9 @@
  *
  * and in all three cases: a right to write registers that start DMA reaches all memory
  * that the device reaches: what the program mapped, and what was mapped for each other
- * client of devices in the same IOMMU context (opts.iommu_of). It cannot keep a window open past its deadline, nor speak for
- * another client. Whoever sends what the protocol does not know is disconnected.
+ * client of devices in the same IOMMU context (opts.iommu_of). It cannot keep a window
+ * open past its deadline, nor speak for another client. Whoever sends what the protocol
+ * does not know is disconnected. Both sides need Linux 5.3 (pidfd_open).
  */
 #ifndef VFIOSAFE_SHARE_H
 #define VFIOSAFE_SHARE_H
@@ -197,10 +198,11 @@ struct vfiosafe_join_opts {
  *
  * The handle is a device as any other, with these differences:
  *
- *   - BARs: vfiosafe_bar_map() of anything within one granted range, else -EPERM. A
- *     range that is granted for reading only, or by calls, is not mapped: accessors work,
- *     sections have no pointer.
- *   - vfiosafe_reset() and _recover() ask the owner; -EPERM without that right.
+ *   - BARs: vfiosafe_bar_map() of anything within one granted range, else -EPERM; a length
+ *     of 0 is to the end of that range. One that is granted for reading only, or by calls,
+ *     is not mapped: accessors work, sections have no pointer.
+ *   - vfiosafe_reset() and _recover() ask the owner; -EPERM without that right, -EBUSY
+ *     before reset_interval_ms has passed (the text says how long).
  *   - vfiosafe_mark_lost() tells the owner, which looks for itself.
  *   - DMA memory with VFIOSAFE_GRANT_DMA, else -EPERM: vfiosafe_dma_alloc() in ordinary
  *     pages, and vfiosafe_iommu_map_file() of a memfd with F_SEAL_SHRINK (of hugetlbfs
@@ -209,14 +211,16 @@ struct vfiosafe_join_opts {
  *     answer within 10 s; what it maps then ends with this client. While the owner pins
  *     memory, accesses by its calls wait. What is not unmapped before the close stays
  *     mapped until the next reset.
- *   - Config space, interrupts, power, dma-bufs and windows step by step are the owner's:
- *     -EPERM.
+ *   - Config space, interrupts, power, dma-bufs, plans, sets, the device fd and windows
+ *     step by step are the owner's: -EPERM.
  *   - Somebody has to run its agent (agent.h): a client that does not answer is in the
  *     way of every reset. vfiosafe_wait(), vfiosafe_reset() and _recover() do so while
  *     they wait.
- *   - When the owner has ended, everything returns -EOWNERDEAD.
+ *   - When the owner has ended, everything returns -EOWNERDEAD; -ENODEV if it closed the
+ *     device.
  *
- * Return: 0; -EPERM the owner refuses (the text says why); -ETIMEDOUT; -EPROTO or
+ * Return: 0; -EINVAL @socket_fd is no such socket; -EPERM the owner refuses (the text says
+ * why); -ETIMEDOUT; -EDEADLK inside a section; -ENODEV in a forked child; -EPROTO or
  * -EPROTONOSUPPORT the other end is not an owner of this version; -EOWNERDEAD it hung
  * up; -ENOMEM or another error of the kernel. On failure the socket is the caller's.
  * Context: any thread, outside of sections; blocks.

@@ -4,7 +4,8 @@
  *
  * The simulated device stands behind the table of sys.h: the library, and raw ioctls and
  * pointers through the same table, see the same device. Its registers are memory that a
- * thread of the simulation serves; a window shows what a real one does. -lvfiosafe_sim.
+ * thread of the simulation serves; a window shows what a real one does. Its calls may be
+ * made from any thread, and set no vfiosafe_error_text(). -lvfiosafe_sim.
  *
  * Model "sim:reg", BAR 0 (64 KiB, mappable), little-endian:
  *
@@ -299,8 +300,7 @@ VFIOSAFE_API void vfiosafe_sim_unplug(struct vfiosafe_sim *sim);
 /**
  * vfiosafe_sim_wakeup - the device in low power wakes up by itself
  *
- * Ends low power, and signals its wakeup eventfd, if it was entered with one and the
- * device has been suspended.
+ * Ends low power, and signals its eventfd, if it has one and has been suspended.
  */
 VFIOSAFE_API void vfiosafe_sim_wakeup(struct vfiosafe_sim *sim);
 

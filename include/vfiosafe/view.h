@@ -51,7 +51,8 @@ VFIOSAFE_STATIC_ASSERT(offsetof(struct vfiosafe_view, base) == 32, "frozen layou
  * vfiosafe_bar_view - take, or renew, a view of this generation
  * @bar: from vfiosafe_bar_map()
  * @view: written on success only, by one atomic store per word, so that threads
- *        may share a view that the reinit callback renews
+ *        may share a view that the reinit callback renews (share it by its address:
+ *        it is not to be copied meanwhile)
  *
  * Inside the reinit callback the view is already the one that the data path
  * uses after LIVE.

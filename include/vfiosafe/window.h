@@ -116,6 +116,8 @@ vfiosafe_reset_method(const struct vfiosafe_device *dev);
  *
  * As vfiosafe_reset(), but does nothing and returns 0 if the device is LIVE.
  * If it fails the device is in FAULT again, and it may be tried again.
+ *
+ * Context: as vfiosafe_reset().
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
 vfiosafe_recover(struct vfiosafe_device *dev, const struct vfiosafe_reset_opts *opts);
@@ -167,9 +169,9 @@ vfiosafe_window_begin(struct vfiosafe_window **win, struct vfiosafe_device *dev,
  * Runs the quiesce callback once sections have ended, and the ready callback
  * after the reset, on this thread.
  *
- * Return: -EAGAIN: not yet, call again; an enum vfiosafe_step; -EINVAL if it is
- * not the time to poll; any other error: the window is over, as vfiosafe_reset()
- * would have returned.
+ * Return: -EAGAIN: not yet, call again (vfiosafe_error_text() says nothing about it); an
+ * enum vfiosafe_step; -EINVAL if the window is over, -EDEADLK in a section or callback;
+ * any other error: the window is over, as vfiosafe_reset() would have returned.
  * Context: one thread at a time, outside of sections; does not sleep.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_window_poll(struct vfiosafe_window *win);
@@ -181,7 +183,9 @@ VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_window_poll(struct vfiosafe_window
  * steps must not be called until it returned. EAGAIN and EBUSY of the kernel are
  * retried until the deadline.
  *
- * Return: 0: go on polling; an error: the window is over.
+ * Return: 0: go on polling; -EINVAL if it is not the time, -EDEADLK in a section or
+ * callback; any other error: the window is over.
+ * Context: any thread, outside of sections and callbacks; blocks.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_window_commit(struct vfiosafe_window *win);
 
@@ -190,7 +194,9 @@ VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_window_commit(struct vfiosafe_wind
  *
  * Only after poll returned VFIOSAFE_STEP_FINISH.
  *
- * Return: 0: LIVE at the next generation; -EIO: FAULT.
+ * Return: 0: LIVE at the next generation; -EIO: FAULT; -ENODEV closed meanwhile; -EINVAL,
+ * -EDEADLK as vfiosafe_window_commit().
+ * Context: any thread, outside of sections and callbacks; as long as a reinit callback.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_window_finish(struct vfiosafe_window *win);
 
@@ -200,6 +206,9 @@ VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_window_finish(struct vfiosafe_wind
  *
  * A window that was not committed is called off; one that was committed but not
  * finished leaves the device in FAULT. A joined window goes on without @win.
+ *
+ * Context: any thread, outside of sections and callbacks. May run the resume or lost
+ * callback.
  */
 VFIOSAFE_API void vfiosafe_window_end(struct vfiosafe_window *win);
 
@@ -212,8 +221,8 @@ VFIOSAFE_API void vfiosafe_window_end(struct vfiosafe_window *win);
  * them, each calls pass(true), works, calls pass(false), and the callback waits
  * for all of them. The pass ends by itself when the state changes.
  *
- * Return: 0; -EINVAL if no callback of this device runs.
- * Context: any thread, outside of sections.
+ * Return: 0; -EINVAL if no callback of this device runs; -EDEADLK inside a section.
+ * Context: any thread but the callback's own, outside of sections.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int
 vfiosafe_window_pass(struct vfiosafe_device *dev, bool admit);
@@ -222,6 +231,7 @@ vfiosafe_window_pass(struct vfiosafe_device *dev, bool admit);
  * vfiosafe_window_deadline - until when the running callback should return
  *
  * Return: CLOCK_MONOTONIC nanoseconds; VFIOSAFE_FOREVER if no window is open.
+ * Context: any thread, callbacks included.
  */
 VFIOSAFE_API int64_t vfiosafe_window_deadline(const struct vfiosafe_device *dev);
 
