@@ -214,14 +214,15 @@ static int poll_stragglers(struct vsf_run *run)
 	if (!vsf_drained(run->dev, &tid))
 		return is_late(run) ? vsf_run_fault(run, VFIOSAFE_CAUSE_STUCK,
 						    "%s was reset by force, but thread %d is "
-						    "still in a section: its BARs stay private",
+						    "still in a section: its BARs stay private "
+						    "memory until vfiosafe_recover()",
 						    address, (int)tid)
 				    : -EAGAIN;
 	rc = vsf_share_stragglers(run);
 	if (rc < 0 && vsf_share_refuse(run, EBUSY) < 0)
 		return is_late(run) ? vsf_run_fault(run, VFIOSAFE_CAUSE_STUCK,
 						    "it was reset by force, but: %s; its BARs "
-						    "stay private",
+						    "stay private memory until vfiosafe_recover()",
 						    vfiosafe_error_text())
 				    : -EAGAIN;
 	rc = vsf_callback_drain(run);
@@ -229,7 +230,7 @@ static int poll_stragglers(struct vsf_run *run)
 		return rc;
 	return vsf_run_fault(run, VFIOSAFE_CAUSE_STUCK,
 			     "%s was reset by force, but the program's own drain (opts.drain) "
-			     "%s: its BARs stay private",
+			     "%s: its BARs stay private memory until vfiosafe_recover()",
 			     address, rc == -EAGAIN ? "is not over" : "refuses");
 }
 

@@ -30,9 +30,9 @@
  * comment says so. What only tells something known (a name, a length, an address)
  * may be called in sections and callbacks too. Fork: a forked child may not use
  * handles of its parent, nor open or join a device if its parent had used the
- * library before: -ENODEV. After exec nothing is left. The library starts no thread
- * (but vfiosafe_agent_start()), installs no signal handler, reads no environment
- * variable and prints nothing.
+ * library before: -ENODEV. After exec nothing is left. Unasked, the library starts
+ * no thread and installs no signal handler; it reads no environment variable and
+ * prints nothing.
  *
  * Not included here: sys.h, the calls of the kernel, to be replaced in tests; sim.h,
  * simulated devices (-lvfiosafe_sim).
