@@ -163,42 +163,6 @@ static void grants_that_make_no_sense_are_refused(void **state)
 	assert_int_equal(vfiosafe_share_count(bench.dev), 0);
 }
 
-static void what_is_no_socket_is_refused(void **state)
-{
-	struct vfiosafe_grant grant = grant_of(0);
-	int fd = memfd_create("no-socket", MFD_CLOEXEC);
-
-	(void)state;
-	assert_refused(vfiosafe_share_serve(bench.dev, fd, &grant), EINVAL, "socket");
-	assert_int_equal(close(fd), 0);
-	assert_refused(vfiosafe_share_serve(bench.dev, -1, &grant), EINVAL, "socket");
-}
-
-/* Messages would run into each other. */
-static void a_stream_is_refused(void **state)
-{
-	struct vfiosafe_grant grant = grant_of(0);
-	int fds[2];
-
-	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	assert_refused(vfiosafe_share_serve(bench.dev, fds[0], &grant), EINVAL,
-		       "SOCK_SEQPACKET");
-	assert_int_equal(close(fds[0]), 0);
-	assert_int_equal(close(fds[1]), 0);
-}
-
-static void a_socket_is_served_once(void **state)
-{
-	struct vfiosafe_grant grant = grant_of(0);
-	struct peer peer = serve(&grant);
-
-	(void)state;
-	assert_refused(vfiosafe_share_serve(bench.dev, peer.owner_end, &grant), EINVAL,
-		       "shared already");
-	peer_close(&peer);
-}
-
 static void serving_inside_a_section_is_refused(void **state)
 {
 	struct vfiosafe_grant grant = grant_of(0);
@@ -351,9 +315,6 @@ int main(void)
 		with_device(by_calls_only_is_by_calls_only),
 		with_device(a_range_of_no_length_goes_to_the_end_of_its_BAR),
 		with_device(grants_that_make_no_sense_are_refused),
-		with_device(what_is_no_socket_is_refused),
-		with_device(a_stream_is_refused),
-		with_device(a_socket_is_served_once),
 		with_device(serving_inside_a_section_is_refused),
 		with_device(a_device_that_is_not_shared_has_no_agent),
 		with_device(another_process_than_granted_is_turned_away),
