@@ -117,6 +117,9 @@ int vsf_share_stragglers(struct vsf_run *run)
 
 static const char *what_it_did(const struct vsf_client *client)
 {
+	/* Whatever it owes: only that can keep a window from going on without it. */
+	if (client->state == VSF_CLIENT_OVER)
+		return "has ended, and has an access under way";
 	if (client->state == VSF_CLIENT_LEFT)
 		return "has left without giving its mapping of the device back, and has not "
 		       "ended";
