@@ -17,7 +17,7 @@
 /* Under dev->lock once the device has it; before, of one thread. */
 struct vsf_former {
 	int epoll_fd;
-	unsigned int left;
+	unsigned int left, room;
 	struct {
 		int pidfd;
 		pid_t pid;
@@ -55,8 +55,12 @@ static bool may_hold(const struct vfiosafe_sys *sys, const struct vsf_ledger_ent
 static int watch(const struct vfiosafe_sys *sys, struct vsf_former *former,
 		 const struct vsf_ledger_entry *entry)
 {
-	int fd = vsf_sys(sys, pidfd, (pid_t)entry->pid), rc;
+	int fd, rc;
 
+	if (former->left == former->room)
+		return vsf_fail(EBUSY, "the ledger grew while it was read: its owner has not "
+				       "ended; end it, then try again");
+	fd = vsf_sys(sys, pidfd, (pid_t)entry->pid);
 	if (fd == -ESRCH)
 		return 0;
 	if (fd < 0)
@@ -125,6 +129,7 @@ static int former_new(const struct vfiosafe_sys *sys, struct vsf_former **out,
 	former = calloc(1, sizeof(*former) + (size_t)rc * sizeof(former->who[0]));
 	if (!former)
 		return vsf_fail(ENOMEM, "out of memory");
+	former->room = (unsigned int)rc;
 	rc = former->epoll_fd = vsf_sys(sys, epoll);
 	rc = rc < 0 ? vsf_fail(-rc, "no file descriptor to watch processes: %s",
 			       strerror(-rc))

@@ -175,8 +175,9 @@ VFIOSAFE_API int vfiosafe_share_ledger_fd(const struct vfiosafe_device *dev);
  * process in the ledger has ended. Processes are told apart by number and start time; this
  * process does not count, should it be in it (exec).
  *
- * Return: how many of them have not ended; -EINVAL no ledger; -EBUSY @dev is in use; -EPERM
- * it was joined; -ENODEV; -ENOMEM or another error of the kernel.
+ * Return: how many of them have not ended; -EINVAL no ledger; -EBUSY @dev is in use, or the
+ * former owner still lets clients in; -EPERM it was joined; -ENODEV; -ENOMEM or another
+ * error of the kernel.
  * Context: any thread, outside of sections and callbacks.
  */
 VFIOSAFE_API VFIOSAFE_MUST_CHECK int

@@ -165,6 +165,31 @@ static void what_is_no_ledger_is_refused(void **state)
 	assert_int_equal(vfiosafe_device_state(heir), VFIOSAFE_LIVE);
 }
 
+/* Between the look how many there are and the look who they are. */
+static void more_clients_come(struct fake *fake, enum fake_call call, uint64_t key)
+{
+	const struct vsf_ledger_entry entry = { .pid = (uint32_t)getppid() };
+
+	(void)key;
+	if (call != FAKE_EPOLL)
+		return;
+	fake->hook = NULL;
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(write(ledger, &entry, sizeof(entry)), sizeof(entry));
+}
+
+static void an_owner_that_lets_more_clients_in_has_not_died(void **state)
+{
+	(void)state;
+	write_ledger((uint32_t)getppid(), 0);
+	open_heir();
+	bench.k.hook = more_clients_come;
+	assert_refused(vfiosafe_share_succeed(heir, ledger), EBUSY, "the ledger grew",
+		       "end it");
+	assert_int_equal(vfiosafe_device_state(heir), VFIOSAFE_LIVE);
+	assert_int_equal(vfiosafe_share_succeed(heir, ledger), 101);
+}
+
 static void a_device_in_use_is_refused(void **state)
 {
 	struct vfiosafe_bar *bar;
@@ -211,6 +236,7 @@ int main(void)
 		TEST(a_process_that_started_then_is_waited_for),
 		TEST(a_process_of_which_nobody_says_when_it_started_is_waited_for),
 		TEST(what_is_no_ledger_is_refused),
+		TEST(an_owner_that_lets_more_clients_in_has_not_died),
 		TEST(a_device_in_use_is_refused),
 		TEST(a_device_without_clients_has_no_ledger),
 		TEST(each_call_fails_in_turn),
