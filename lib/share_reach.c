@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "dmabuf.h"
 #include "share_parts.h"
 
 /*
@@ -53,15 +54,23 @@ static struct vfiosafe_dmabuf *find(const struct vsf_share *share,
 	return NULL;
 }
 
-/* Only trying tells whether this kernel maps them. */
-static bool can_map(const struct vsf_share *share, struct vfiosafe_dmabuf *buf)
+/*
+ * Only trying tells whether this kernel maps them. While it has taken them away, for a
+ * reset, it says what it says if it maps none: so no window may open meanwhile.
+ */
+static int try_map(const struct vsf_share *share, struct vfiosafe_dmabuf *buf)
 {
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	void *at;
+	int rc = vsf_dmabuf_hold(share->dev, "vfiosafe_share_serve");
 
-	if (vfiosafe_dmabuf_mmap(buf, 0, (uint64_t)sysconf(_SC_PAGESIZE), &at) < 0)
-		return false;
-	vsf_sys(share->dev->sys, munmap, at, (size_t)sysconf(_SC_PAGESIZE));
-	return true;
+	if (rc < 0)
+		return -EAGAIN;
+	rc = vfiosafe_dmabuf_mmap(buf, 0, page, &at);
+	if (rc == 0)
+		vsf_sys(share->dev->sys, munmap, at, page);
+	vsf_dmabuf_let_go(share->dev);
+	return rc;
 }
 
 /* NULL: by calls then. A window that is open may be why; the next client tries again. */
@@ -75,10 +84,12 @@ static struct vfiosafe_dmabuf *export(struct vsf_share *share,
 	if (!entry)
 		return NULL;
 	rc = vfiosafe_dmabuf_export(&entry->buf, share->bar[range->bar], &area, 1, 0);
-	if (rc == 0 && !can_map(share, entry->buf)) {
-		share->no_dmabuf = true;
+	if (rc == 0) {
+		rc = try_map(share, entry->buf);
+		share->no_dmabuf = rc == -EOPNOTSUPP;
 		/* What a window keeps from being freed is freed with the device. */
-		rc = vfiosafe_dmabuf_free(entry->buf) < 0 ? -EAGAIN : -EOPNOTSUPP;
+		if (rc < 0 && vfiosafe_dmabuf_free(entry->buf) < 0)
+			rc = -EAGAIN;
 	}
 	if (rc < 0) {
 		free(entry);
