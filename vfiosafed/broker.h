@@ -105,7 +105,7 @@ int64_t device_reset_next(const struct device *device);
 /* loop.c: until a signal, or no device is left. */
 void broker_run(struct broker *broker);
 /* Answers all that clients have said up to now. */
-void device_settle(struct device *device);
+void device_settle(struct broker *broker, struct device *device);
 
 /* notify.c: tells systemd, if it is that which started us. */
 void notify(const char *state);

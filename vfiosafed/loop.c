@@ -21,11 +21,20 @@ static bool is_readable(int fd)
 	return poll(&one, 1, 0) > 0;
 }
 
-/* Before somebody is let in: that one before him has ended may come after much else. */
-void device_settle(struct device *device)
+static void look(struct broker *broker, struct device *device)
 {
-	for (int i = 0; i < SETTLE_MAX && is_readable(vfiosafe_agent_fd(device->dev)); i++)
+	if (device->dev && device->served)
 		(void)vfiosafe_agent_dispatch(device->dev);
+	device_events(broker, device);
+}
+
+/* Before somebody is let in: that one before him has ended may come after much else. */
+void device_settle(struct broker *broker, struct device *device)
+{
+	for (int i = 0; i < SETTLE_MAX && device->dev && device->served &&
+			is_readable(vfiosafe_agent_fd(device->dev));
+	     i++)
+		look(broker, device);
 }
 
 static bool may_accept(const struct device *device)
@@ -37,13 +46,9 @@ static bool may_accept(const struct device *device)
 
 static void look_after(struct broker *broker, struct device *device, bool knocks)
 {
-	if (device->dev && device->served)
-		(void)vfiosafe_agent_dispatch(device->dev);
-	device_events(broker, device);
-	if (device->dev && knocks && device->served) {
-		device_settle(device);
-		device_events(broker, device);
-	}
+	look(broker, device);
+	if (knocks)
+		device_settle(broker, device);
 	if (device->dev)
 		device_reset(device);
 	if (knocks && may_accept(device))

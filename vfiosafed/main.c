@@ -91,8 +91,7 @@ static void end(struct broker *broker)
 	notify("STOPPING=1");
 	for (unsigned int i = 0; broker->device && i < broker->policy.devices; i++) {
 		socket_close(&broker->device[i]);
-		if (broker->device[i].dev && broker->device[i].served)
-			device_settle(&broker->device[i]);
+		device_settle(broker, &broker->device[i]);
 	}
 	/* The first of an IOMMU context last. */
 	for (unsigned int i = broker->policy.devices; broker->device && i-- > 0;)
