@@ -77,6 +77,8 @@ static int open_signals(struct broker *broker)
 {
 	sigset_t set;
 
+	/* Who reads its log may go: that is no reason to take the devices away. */
+	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A broker that does not start, is killed, or is told to end. */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -77,6 +78,22 @@ static void a_broker_that_is_told_to_ends_in_order(void **state)
 	assert_int_equal(stat(path, &st), -1);
 }
 
+static void it_outlives_who_reads_its_log(void **state)
+{
+	struct client_process client;
+
+	(void)state;
+	broker_start(&broker, TWO_DEVICES);
+	broker_says(&broker, "event=ready");
+	close(broker.log_fd);
+	broker.log_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < 2; i++) {
+		client = client_start(&broker, ALICE, finds_nothing, 0);
+		client_ends_well(&client);
+	}
+	assert_int_equal(broker_stop(&broker, SIGTERM), 0);
+}
+
 static void is_refused(const char *policy, const char *why)
 {
 	static char said[1 << 16];
@@ -109,6 +126,7 @@ int main(void)
 		with_broker(a_broker_that_was_killed_can_be_started_again),
 		with_broker(a_second_broker_does_not_take_the_place_of_one_that_runs),
 		with_broker(a_broker_that_is_told_to_ends_in_order),
+		with_broker(it_outlives_who_reads_its_log),
 		with_broker(it_does_not_start_with_a_bad_policy),
 	};
 
