@@ -35,10 +35,18 @@ static void hang_up(struct vsf_client *client)
 	client->retry_at = 0;
 }
 
+void vsf_client_drop_pidfd(struct vsf_client *client)
+{
+	if (client->told >= 0)
+		vsf_sys(client->share->dev->sys, close, client->told);
+	client->told = -EOPNOTSUPP;
+}
+
 static void end(struct vsf_client *client)
 {
 	vsf_share_del_fd(client->share, client->share->votes_fd, client->pidfd);
 	client->pidfd = -1;
+	vsf_client_drop_pidfd(client);
 	client->state = VSF_CLIENT_OVER;
 	if (client->ledger_slot >= 0)
 		vsf_ledger_remove(client->share->dev->sys, &client->share->ledger,
@@ -210,15 +218,20 @@ static void hung_up(struct vsf_client *client, int fd, int rc)
 	client->calls = -1;
 }
 
-/* Fds are taken only from who may send memory, and where it does. */
-static ssize_t receive(const struct vsf_client *client, int fd, uint8_t *buf,
+/*
+ * Fds are taken only from who may send memory, and where it does. Of who says HELLO the
+ * kernel is asked for the process itself: its number may be another's by now.
+ */
+static ssize_t receive(struct vsf_client *client, int fd, uint8_t *buf,
 		       struct vfiosafe_received *with)
 {
 	const struct vfiosafe_sys *sys = client->share->dev->sys;
 
 	if ((client->rights & VFIOSAFE_GRANT_DMA) && fd == client->calls)
 		return vsf_sys(sys, receive, fd, buf, VSF_WIRE_LEN_MAX, with);
-	return vsf_sys(sys, receive_no_fds, fd, buf, VSF_WIRE_LEN_MAX, with);
+	vsf_client_drop_pidfd(client);
+	return vsf_sys(sys, receive_no_fds, fd, buf, VSF_WIRE_LEN_MAX, with,
+		       client->state == VSF_CLIENT_GREETING ? &client->told : NULL);
 }
 
 static void drop_fds(const struct vsf_client *client, struct vfiosafe_received *with)

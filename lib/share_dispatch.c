@@ -71,6 +71,7 @@ void vsf_client_free(struct vsf_client *client)
 	vsf_share_del_fd(share, share->votes_fd, client->sock);
 	vsf_share_del_fd(share, share->calls_fd, client->calls);
 	vsf_share_del_fd(share, share->votes_fd, client->pidfd);
+	vsf_client_drop_pidfd(client);
 	if (client->calls_out >= 0)
 		vsf_sys(share->dev->sys, close, client->calls_out);
 	free(client);

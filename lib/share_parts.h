@@ -79,6 +79,7 @@ struct vsf_client {
 	int calls;     /* our end */
 	int calls_out; /* the client's end, until it is sent */
 	int pidfd;     /* -1: no HELLO yet */
+	int told;      /* the pidfd that came with what it said; or why there is none */
 	pid_t pid;
 	uid_t uid;
 	char name[32];
@@ -189,6 +190,8 @@ int vsf_client_send(struct vsf_client *client, int fd, const struct vsf_msg *msg
 /* Its next message, into *@msg: 1; 0 if there is none. Cuts it off for a bad one. */
 int vsf_client_receive(struct vsf_client *client, int fd, enum vsf_side side,
 		       struct vsf_msg *msg, struct vfiosafe_received *with);
+/* Its pidfd that came, if nobody has taken it. */
+void vsf_client_drop_pidfd(struct vsf_client *client);
 
 /* share_hello.c: says so, with this thread's text, and cuts it off */
 void vsf_client_refuse(struct vsf_client *client, int err);

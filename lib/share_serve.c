@@ -125,6 +125,7 @@ static struct vsf_client *client_new(struct vsf_share *share)
 	}
 	client->share = share;
 	client->sock = client->calls = client->calls_out = client->pidfd = -1;
+	client->told = -EOPNOTSUPP;
 	client->ledger_slot = -1;
 	return client;
 }

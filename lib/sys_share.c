@@ -19,6 +19,14 @@
 
 #include "sys_share.h"
 
+/* Of Linux 6.5; what older headers lack. */
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#endif
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 0x04
+#endif
+
 static int result(long rc)
 {
 	return rc < 0 ? -errno : (int)rc;
@@ -99,9 +107,17 @@ static void take_credentials(const struct cmsghdr *head, struct vfiosafe_receive
 
 #define ROOM_WHO CMSG_SPACE(sizeof(struct ucred))
 #define ROOM_FDS CMSG_SPACE(sizeof(int) * VFIOSAFE_RECEIVED_FDS)
+#define ROOM_PIDFD CMSG_SPACE(sizeof(int))
+
+/* How one message is received: the room decides what may come with it. */
+struct way {
+	size_t room;
+	int flags;
+	int *pidfd; /* or NULL */
+};
 
 /* Who sends comes first: what there is no room for are fds. */
-static ssize_t receive(int fd, void *buf, size_t len, size_t room_len,
+static ssize_t receive(int fd, void *buf, size_t len, const struct way *way,
 		       struct vfiosafe_received *with)
 {
 	_Alignas(struct cmsghdr) char room[ROOM_WHO + ROOM_FDS];
@@ -109,11 +125,11 @@ static ssize_t receive(int fd, void *buf, size_t len, size_t room_len,
 	struct msghdr msg = { .msg_iov = &iov,
 			      .msg_iovlen = 1,
 			      .msg_control = room,
-			      .msg_controllen = room_len };
+			      .msg_controllen = way->room };
 	ssize_t n;
 
 	memset(with, 0, sizeof(*with));
-	n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | way->flags);
 	if (n < 0)
 		return -errno;
 	for (struct cmsghdr *head = CMSG_FIRSTHDR(&msg); head; head = CMSG_NXTHDR(&msg, head)) {
@@ -123,6 +139,8 @@ static ssize_t receive(int fd, void *buf, size_t len, size_t room_len,
 			take_fds(head, with);
 		else if (head->cmsg_type == SCM_CREDENTIALS)
 			take_credentials(head, with);
+		else if (head->cmsg_type == SCM_PIDFD && way->pidfd)
+			memcpy(way->pidfd, CMSG_DATA(head), sizeof(int));
 	}
 	return msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EMSGSIZE : n;
 }
@@ -131,14 +149,38 @@ ssize_t vsf_real_receive(void *ctx, int fd, void *buf, size_t len,
 			 struct vfiosafe_received *with)
 {
 	(void)ctx;
-	return receive(fd, buf, len, ROOM_WHO + ROOM_FDS, with);
+	return receive(fd, buf, len, &(struct way){ .room = ROOM_WHO + ROOM_FDS }, with);
 }
 
-ssize_t vsf_real_receive_no_fds(void *ctx, int fd, void *buf, size_t len,
-				struct vfiosafe_received *with)
+static int pass_pidfd(int fd, int on)
 {
+	return setsockopt(fd, SOL_SOCKET, SO_PASSPIDFD, &on, sizeof(on));
+}
+
+/*
+ * The kernel puts fds that come before the pidfd (since Linux 6.8), where there would be
+ * room for them then. So a message that has some is refused at a look at it.
+ */
+ssize_t vsf_real_receive_no_fds(void *ctx, int fd, void *buf, size_t len,
+				struct vfiosafe_received *with, int *pidfd)
+{
+	const struct way plain = { .room = ROOM_WHO };
+	const struct way peek = { .room = ROOM_WHO, .flags = MSG_PEEK };
+	const struct way who = { .room = ROOM_WHO + ROOM_PIDFD, .pidfd = pidfd };
+	ssize_t n;
+
 	(void)ctx;
-	return receive(fd, buf, len, ROOM_WHO, with);
+	if (!pidfd)
+		return receive(fd, buf, len, &plain, with);
+	*pidfd = -EOPNOTSUPP;
+	n = receive(fd, buf, len, &peek, with);
+	if (n <= 0 && n != -EMSGSIZE)
+		return n;
+	if (n == -EMSGSIZE || pass_pidfd(fd, 1) < 0)
+		return receive(fd, buf, len, &plain, with);
+	n = receive(fd, buf, len, &who, with);
+	(void)pass_pidfd(fd, 0);
+	return n;
 }
 
 int vsf_real_epoll_del(void *ctx, int epoll_fd, int fd)

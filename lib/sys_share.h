@@ -12,7 +12,7 @@ int vsf_real_send(void *ctx, int fd, const void *buf, size_t len, const int *fds
 ssize_t vsf_real_receive(void *ctx, int fd, void *buf, size_t len,
 			 struct vfiosafe_received *with);
 ssize_t vsf_real_receive_no_fds(void *ctx, int fd, void *buf, size_t len,
-				struct vfiosafe_received *with);
+				struct vfiosafe_received *with, int *pidfd);
 int vsf_real_epoll_del(void *ctx, int epoll_fd, int fd);
 int vsf_real_epoll_wait(void *ctx, int epoll_fd, int *fds, unsigned int count,
 			int64_t deadline_ns);

@@ -99,9 +99,13 @@ struct vfiosafe_sys {
 	/*
 	 * The same, from somebody who has no fds to send: the kernel drops those that
 	 * come, also -EMSGSIZE. To close a stranger's fd may block for ever.
+	 *
+	 * @pidfd: or NULL. Of the process that sent it, the caller's to close: of that
+	 * one, also if it has ended and its number is another's. -EOPNOTSUPP: the kernel
+	 * does not tell (before Linux 6.5), or nothing came; else why there is none.
 	 */
 	ssize_t (*receive_no_fds)(void *ctx, int fd, void *buf, size_t len,
-				  struct vfiosafe_received *with);
+				  struct vfiosafe_received *with, int *pidfd);
 	int (*epoll_del)(void *ctx, int epoll_fd, int fd);
 	/* fds of those that are readable, at most @count; 0 if none by @deadline_ns */
 	int (*epoll_wait)(void *ctx, int epoll_fd, int *fds, unsigned int count,

@@ -94,6 +94,7 @@ struct fake {
 	/* Behaviour that tests choose. */
 	bool no_membarrier;
 	bool no_type1;	 /* the container knows no type1v2 */
+	bool tells_pidfd; /* of who said something, as Linux 6.5 and later */
 	bool real_clock; /* for tests with threads that wait for each other */
 	unsigned int hot_extra; /* functions more that a hot reset takes */
 	unsigned int hot_busy;	/* so often, the last function's lock is taken */

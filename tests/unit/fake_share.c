@@ -77,16 +77,20 @@ static ssize_t fake_receive(void *ctx, int fd, void *buf, size_t len,
 	return n;
 }
 
+/* As a kernel does that does not tell, unless a test wants to know. */
 static ssize_t fake_receive_no_fds(void *ctx, int fd, void *buf, size_t len,
-				   struct vfiosafe_received *with)
+				   struct vfiosafe_received *with, int *pidfd)
 {
 	struct fake *fake = ctx;
 	ssize_t n = fake_enter(fake, FAKE_RECEIVE, FAKE_ANY);
 
 	with->count = 0;
+	if (pidfd)
+		*pidfd = -EOPNOTSUPP;
 	if (n == 0)
-		n = REAL(receive_no_fds, fd, buf, len, with);
-	fake->real_fds += with->count;
+		n = REAL(receive_no_fds, fd, buf, len, with,
+			 fake->tells_pidfd ? pidfd : NULL);
+	fake->real_fds += with->count + (pidfd && *pidfd >= 0);
 	fake_leave(fake, 0);
 	return n;
 }

@@ -11,6 +11,7 @@ static struct peer good;
 static inline int hostile_setup(void **state)
 {
 	driver_setup(state);
+	bench.k.tells_pidfd = true;
 	good = joined_with(0);
 	return 0;
 }
