@@ -104,6 +104,22 @@ static int access_for(const struct call *call, uint64_t *value)
 	return rc;
 }
 
+/* Its quiesce callback may have read ones: that they are real, it is told as ever. */
+static int probe_beside(const struct call *call)
+{
+	struct vfiosafe_device *dev = call->client->share->dev;
+	struct vsf_callback_guard guard;
+	int rc = check_generation(dev, call->msg.word);
+
+	if (rc == 0)
+		rc = vsf_callback_beside(&guard, dev, call->beside);
+	if (rc < 0)
+		return rc;
+	rc = vfiosafe_probe(dev);
+	vsf_callback_leave(&guard);
+	return rc;
+}
+
 /*
  * A hint from another process: the owner looks for itself. Who may ask for resets is
  * believed, no more often than that.
@@ -156,6 +172,9 @@ static void carry_out(struct call *call)
 		break;
 	case VSF_MSG_UNMAP:
 		rc = vsf_share_unmap(call->client, &call->msg);
+		break;
+	case VSF_MSG_PROBE:
+		rc = call->beside ? probe_beside(call) : look(call);
 		break;
 	default:
 		rc = look(call);

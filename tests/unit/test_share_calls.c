@@ -186,6 +186,34 @@ static void PROBE_looks_at_the_device(void **state)
 	assert_state(FAULT);
 }
 
+/* Its quiesce callback may read ones, of a register that has them. */
+static void until_it_is_READY_PROBE_looks_at_the_device(void **state)
+{
+	struct vfiosafe_window *win = asking(100, VFIOSAFE_POLICY_ABORT);
+
+	(void)state;
+	assert_int_equal(poll_window(win), -EAGAIN);
+	assert_ok(tell_of(VSF_MSG_PROBE, LIVE_1));
+	assert_int_equal(tell_of(VSF_MSG_PROBE, vsf_word(2, VFIOSAFE_LIVE)), -ESTALE);
+	memset(bench.fn->config, 0xff, sizeof(bench.fn->config));
+	assert_int_equal(tell_of(VSF_MSG_PROBE, LIVE_1), -EIO);
+	agree(&client);
+	look();
+	assert_int_equal(tell_of(VSF_MSG_PROBE, LIVE_1), -EIO);
+	vfiosafe_window_end(win);
+}
+
+static void after_READY_there_is_no_PROBE(void **state)
+{
+	struct vfiosafe_window *win = asking(100, VFIOSAFE_POLICY_ABORT);
+
+	(void)state;
+	agree(&client);
+	look();
+	assert_int_equal(tell_of(VSF_MSG_PROBE, LIVE_1), -EAGAIN);
+	assert_ok(take_through(win));
+}
+
 /* A hint must not be able to cause resets. */
 static void without_the_right_LOST_is_a_hint_to_look(void **state)
 {
@@ -283,6 +311,8 @@ int main(void)
 		with_calls(who_was_not_asked_gets_nothing_in_a_window),
 		with_calls(a_dead_device_is_found_by_a_clients_read),
 		with_calls(PROBE_looks_at_the_device),
+		with_calls(until_it_is_READY_PROBE_looks_at_the_device),
+		with_calls(after_READY_there_is_no_PROBE),
 		with_calls(without_the_right_LOST_is_a_hint_to_look),
 		with_calls(with_the_right_LOST_is_believed),
 		with_calls(a_storm_of_LOST_is_no_storm_of_resets),
