@@ -145,20 +145,38 @@ static int handshake(struct vfiosafe_device *dev, uint32_t timeout_ms)
 	rc = vsf_join_send(dev, join->sock, &hello);
 	if (rc == -EAGAIN)
 		rc = vsf_fail(EAGAIN, "the socket is full of messages");
+	join->said_hello = rc == 0;
 	if (rc == 0)
 		rc = vsf_join_welcome(dev, vsf_deadline(dev->sys, timeout_ms));
 	return rc;
 }
 
-/* The socket stays the caller's until all is well. */
+/* Nothing of the device is held here any more. Without a text: it may be too late. */
+static void say_bye(const struct vfiosafe_device *dev, int sock)
+{
+	const struct vsf_msg bye = { .type = VSF_MSG_BYE };
+	uint8_t buf[VSF_WIRE_LEN];
+
+	vsf_wire_encode(&bye, buf);
+	(void)vsf_sys(dev->sys, send, sock, buf, sizeof(buf), NULL, 0);
+}
+
+/*
+ * The socket stays the caller's until all is well. The owner may have let us in, and given
+ * us fds: it would wait for this process.
+ */
 static void undo(struct vfiosafe_device *dev)
 {
+	int sock = dev->join->said_hello ? dev->join->sock : -1;
+
 	dev->join->sock = -1;
 	if (dev->words)
 		vsf_events_close(dev);
 	vsf_join_free(dev);
 	if (dev->fd >= 0)
 		vsf_sys(dev->sys, close, dev->fd);
+	if (sock >= 0)
+		say_bye(dev, sock);
 	if (dev->words)
 		vsf_words_free(dev->words, dev->sys);
 	device_free(dev);
@@ -206,15 +224,6 @@ static void close_fd(const struct vfiosafe_device *dev, int fd)
 		vsf_sys(dev->sys, close, fd);
 }
 
-/* Nothing of the device is held here any more; a forked child does not speak for us. */
-static void say_bye(struct vfiosafe_device *dev)
-{
-	struct vsf_msg bye = { .type = VSF_MSG_BYE };
-
-	if (dev->join->sock >= 0 && !vsf_words_forked(dev->words))
-		(void)vsf_join_send(dev, dev->join->sock, &bye);
-}
-
 void vsf_join_free(struct vfiosafe_device *dev)
 {
 	struct vsf_join *join = dev->join;
@@ -223,7 +232,9 @@ void vsf_join_free(struct vfiosafe_device *dev)
 		return;
 	for (uint32_t i = 0; i < VFIOSAFE_GRANT_RANGES; i++)
 		close_fd(dev, join->range[i].fd);
-	say_bye(dev);
+	/* A forked child does not speak for us. */
+	if (join->sock >= 0 && !vsf_words_forked(dev->words))
+		say_bye(dev, join->sock);
 	close_fd(dev, join->calls_epoll);
 	close_fd(dev, join->wait_fd);
 	close_fd(dev, join->epoll_fd);

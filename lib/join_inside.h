@@ -51,6 +51,7 @@ struct vsf_join {
 	uint64_t owner;	/* its pid, as it says */
 	char name[32];
 	bool dma; /* it may map memory */
+	bool said_hello;
 	uint32_t range_count;
 	struct vsf_join_range range[VFIOSAFE_GRANT_RANGES];
 

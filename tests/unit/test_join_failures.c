@@ -93,11 +93,27 @@ static void every_allocation_fails_in_turn(void **state)
 	assert_true(n > 2);
 }
 
+/* Else the owner would wait for a process that has nothing of the device. */
+static void a_join_that_fails_after_the_welcome_says_BYE(void **state)
+{
+	rig_setup(state);
+	rig_welcome(2);
+	rig_range(0, VSF_REACH_DMABUF, BOTH, 0, RIG_PAGE);
+	rig.no_waits = true;
+	assert_int_equal(rig_join(), -ETIMEDOUT);
+	assert_non_null(strstr(vfiosafe_error_text(), "did not answer in time"));
+	assert_heard(HELLO);
+	assert_heard(BYE);
+	assert_int_equal(rig_heard().type, 0);
+	rig_teardown(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_call_fails_in_turn),
 		cmocka_unit_test(every_allocation_fails_in_turn),
+		cmocka_unit_test(a_join_that_fails_after_the_welcome_says_BYE),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
