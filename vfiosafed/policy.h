@@ -14,7 +14,7 @@
 
 #define POLICY_NAME 32
 #define POLICY_MAX 256 /* devices, and clients, of one file */
-#define POLICY_CLIENTS 32 /* of one device at a time: see read_events() in client.c */
+#define POLICY_CLIENTS 32 /* of one device at a time: see device_events() */
 
 struct policy_device {
 	char name[POLICY_NAME]; /* "0000:01:00.0", "sim:reg", "sim:reg:label" */
