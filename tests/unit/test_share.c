@@ -60,46 +60,6 @@ static void the_device_fd_goes_to_who_is_trusted_with_it(void **state)
 	peer_close(&peer);
 }
 
-static void a_dma_buf_goes_out_where_the_kernel_maps_them(void **state)
-{
-	struct peer peer;
-
-	(void)state;
-	bench.k.dmabuf_mmap = true;
-	peer = joined_with(0);
-	assert_int_equal(peer.range[0].kind, VSF_REACH_DMABUF);
-	assert_true(peer.range_fd[0] >= 0);
-	/* It would give both rights. */
-	assert_int_equal(peer.range[1].kind, VSF_REACH_CALLS);
-	assert_int_equal(peer.range_fd[1], -1);
-	peer_close(&peer);
-}
-
-static void clients_with_the_same_range_share_a_dma_buf(void **state)
-{
-	struct peer a, b;
-	struct vfiosafe_dmabuf *bufs[4];
-
-	(void)state;
-	bench.k.dmabuf_mmap = true;
-	a = joined_with(0);
-	b = joined_with(0);
-	assert_int_equal(vfiosafe_dmabuf_list(bench.dev, bufs, 4), 1);
-	peer_close(&a);
-	peer_close(&b);
-}
-
-static void by_calls_only_is_by_calls_only(void **state)
-{
-	struct peer peer;
-
-	(void)state;
-	bench.k.dmabuf_mmap = true;
-	peer = joined_with(VFIOSAFE_GRANT_CALLS_ONLY);
-	assert_int_equal(peer.range[0].kind, VSF_REACH_CALLS);
-	peer_close(&peer);
-}
-
 static void a_range_of_no_length_goes_to_the_end_of_its_BAR(void **state)
 {
 	struct vfiosafe_grant_range range = { .bar = 0, .rights = RW, .offset = 0x800 };
@@ -310,9 +270,6 @@ int main(void)
 		with_device(serve_returns_at_once_and_says_nothing),
 		with_device(the_control_page_can_only_be_read),
 		with_device(the_device_fd_goes_to_who_is_trusted_with_it),
-		with_device(a_dma_buf_goes_out_where_the_kernel_maps_them),
-		with_device(clients_with_the_same_range_share_a_dma_buf),
-		with_device(by_calls_only_is_by_calls_only),
 		with_device(a_range_of_no_length_goes_to_the_end_of_its_BAR),
 		with_device(grants_that_make_no_sense_are_refused),
 		with_device(serving_inside_a_section_is_refused),

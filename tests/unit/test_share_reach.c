@@ -1,6 +1,46 @@
 /* SPDX-License-Identifier: MIT */
-/* How a client gets at its ranges, where that is not settled at once. */
+/* How a client gets at its ranges: by a dma-buf, or by calls. */
 #include "share_rig.h"
+
+static void a_dma_buf_goes_out_where_the_kernel_maps_them(void **state)
+{
+	struct peer peer;
+
+	(void)state;
+	bench.k.dmabuf_mmap = true;
+	peer = joined_with(0);
+	assert_int_equal(peer.range[0].kind, VSF_REACH_DMABUF);
+	assert_true(peer.range_fd[0] >= 0);
+	/* It would give both rights. */
+	assert_int_equal(peer.range[1].kind, VSF_REACH_CALLS);
+	assert_int_equal(peer.range_fd[1], -1);
+	peer_close(&peer);
+}
+
+static void clients_with_the_same_range_share_a_dma_buf(void **state)
+{
+	struct peer a, b;
+	struct vfiosafe_dmabuf *bufs[4];
+
+	(void)state;
+	bench.k.dmabuf_mmap = true;
+	a = joined_with(0);
+	b = joined_with(0);
+	assert_int_equal(vfiosafe_dmabuf_list(bench.dev, bufs, 4), 1);
+	peer_close(&a);
+	peer_close(&b);
+}
+
+static void by_calls_only_is_by_calls_only(void **state)
+{
+	struct peer peer;
+
+	(void)state;
+	bench.k.dmabuf_mmap = true;
+	peer = joined_with(VFIOSAFE_GRANT_CALLS_ONLY);
+	assert_int_equal(peer.range[0].kind, VSF_REACH_CALLS);
+	peer_close(&peer);
+}
 
 static struct vfiosafe_window *beside;
 static int beside_rc;
@@ -58,6 +98,9 @@ static void a_dma_buf_that_cannot_be_mapped_once_is_tried_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		with_device(a_dma_buf_goes_out_where_the_kernel_maps_them),
+		with_device(clients_with_the_same_range_share_a_dma_buf),
+		with_device(by_calls_only_is_by_calls_only),
 		with_device(no_window_opens_while_it_is_tried),
 		with_device(a_dma_buf_that_cannot_be_mapped_once_is_tried_again),
 	};
