@@ -178,6 +178,20 @@ void vsf_share_gone(struct vfiosafe_device *dev)
 	pthread_mutex_unlock(&share->dispatch_lock);
 }
 
+/*
+ * With the lock, which a close takes between GONE and its look at who dispatches: either
+ * it is seen here, or the close finds nobody at it.
+ */
+static bool is_gone(struct vsf_share *share)
+{
+	bool gone;
+
+	pthread_mutex_lock(&share->lock);
+	gone = vsf_device_state(share->dev) == VFIOSAFE_GONE;
+	pthread_mutex_unlock(&share->lock);
+	return gone;
+}
+
 int vsf_share_dispatch(struct vfiosafe_device *dev)
 {
 	struct vsf_share *share = vsf_share_of(dev);
@@ -189,8 +203,7 @@ int vsf_share_dispatch(struct vfiosafe_device *dev)
 	if (vsf_device_state(dev) != VFIOSAFE_GONE)
 		dispatch(share);
 	pthread_mutex_unlock(&share->dispatch_lock);
-	/* After the unlock: a close that found it locked has made it GONE before. */
-	if (vsf_device_state(dev) != VFIOSAFE_GONE)
+	if (!is_gone(share))
 		return 0;
 	vsf_share_gone(dev);
 	return vsf_state_error(0, 0);
