@@ -119,7 +119,11 @@ static int share_new(struct vsf_share **out, struct vfiosafe_device *dev)
 	share->dev = dev;
 	share->epoll_fd = share->votes_fd = share->calls_fd = -1;
 	share->timer_fd = share->control_fd = share->ledger.fd = -1;
-	share->timer_at = VFIOSAFE_FOREVER;
+	share->timer_at = share->retry_at = share->follow_at = VFIOSAFE_FOREVER;
+	CDS_INIT_LIST_HEAD(&share->clients);
+	CDS_INIT_LIST_HEAD(&share->untidy);
+	CDS_INIT_LIST_HEAD(&share->asking);
+	CDS_INIT_LIST_HEAD(&share->following);
 	pthread_mutex_init(&share->lock, NULL);
 	pthread_mutex_init(&share->serve_lock, NULL);
 	pthread_mutex_init(&share->dispatch_lock, NULL);
@@ -163,12 +167,13 @@ int vsf_share_get(struct vsf_share **out, struct vfiosafe_device *dev)
 VFIOSAFE_API unsigned int vfiosafe_share_count(const struct vfiosafe_device *dev)
 {
 	struct vsf_share *share = vsf_share_of(dev);
+	const struct vsf_client *client;
 	unsigned int n = 0;
 
 	if (!share || vsf_words_forked(dev->words))
 		return 0;
 	pthread_mutex_lock(&share->lock);
-	for (const struct vsf_client *client = share->clients; client; client = client->next)
+	cds_list_for_each_entry(client, &share->clients, all)
 		n += client->state == VSF_CLIENT_JOINED;
 	pthread_mutex_unlock(&share->lock);
 	return n;
@@ -194,16 +199,13 @@ int vsf_share_fd(const struct vfiosafe_device *dev)
 void vsf_share_end(struct vfiosafe_device *dev)
 {
 	struct vsf_share *share = vsf_share_of(dev);
+	struct vsf_client *client, *next;
 
 	if (!share)
 		return;
 	if (!vsf_words_forked(dev->words))
 		vsf_words_publish(dev->words, NULL);
-	while (share->clients) {
-		struct vsf_client *client = share->clients;
-
-		share->clients = client->next;
+	cds_list_for_each_entry_safe(client, next, &share->clients, all)
 		vsf_client_free(client);
-	}
 	share_free(share);
 }

@@ -8,6 +8,9 @@
 #include "share_parts.h"
 #include "window.h"
 
+/* Between two looks at those whose reset another window makes, for each of their fds. */
+#define FOLLOW_NS 1000
+
 #define TIMEOUT_MS 10000
 /* No client keeps the others out for longer. */
 #define TIMEOUT_MAX_MS 60000
@@ -23,8 +26,13 @@ bool vsf_client_in_turn(struct vsf_client *client)
 }
 
 /* With this thread's text, if @result is not 0. */
-static void done(struct vsf_asked *asked, int result)
+static void done(struct vsf_client *client, int result)
 {
+	struct vsf_asked *asked = &client->asked;
+
+	cds_list_del_init(&client->asking);
+	if (client->state == VSF_CLIENT_OVER)
+		vsf_client_untidy(client);
 	asked->done = true;
 	asked->result = result;
 	if (result < 0)
@@ -67,13 +75,15 @@ int vsf_share_ask(struct vsf_client *client, const struct vsf_msg *msg)
 	if (asked->ms > TIMEOUT_MAX_MS)
 		asked->ms = TIMEOUT_MAX_MS;
 	if (!(client->rights & VFIOSAFE_GRANT_RESET))
-		done(asked, vsf_fail(EPERM, "the grant does not allow to ask for resets"));
+		done(client, vsf_fail(EPERM, "the grant does not allow to ask for resets"));
 	else if (!vsf_client_in_turn(client))
-		done(asked, vsf_fail(EBUSY, "the grant allows the next reset in %lld ms",
-				     (long long)(wait / 1000000 + 1)));
+		done(client, vsf_fail(EBUSY, "the grant allows the next reset in %lld ms",
+				      (long long)(wait / 1000000 + 1)));
+	if (asked->done)
+		return 0;
+	cds_list_add_tail(&client->asking, &client->share->asking);
 	/* Who reads this may be a call that waits for votes, and the dispatcher asleep. */
-	if (!asked->done)
-		vsf_share_wake(client->share, vsf_now(client->share->dev->sys));
+	vsf_share_wake(client->share, vsf_now(client->share->dev->sys));
 	return 0;
 }
 
@@ -107,44 +117,80 @@ static bool step(struct vsf_client *client, int *result)
 	return true;
 }
 
-void vsf_share_drive(struct vsf_share *share)
+/* Who joined the window of another has nothing to do before that is over. */
+static void place(struct vsf_client *client)
 {
-	struct vsf_client *client;
-	bool over;
-	int result;
+	struct vsf_share *share = client->share;
+	int64_t at = vsf_now(share->dev->sys) + FOLLOW_NS * (int64_t)share->fds;
 
-	pthread_mutex_lock(&share->lock);
-	for (client = share->clients; client; client = client->next) {
-		if (!client->asked.kind || client->asked.done)
-			continue;
-		/* It is not freed meanwhile: see vsf_clients_reap(). */
-		pthread_mutex_unlock(&share->lock);
+	if (client->asked.win->leads) {
+		cds_list_move(&client->asking, &share->asking);
+		return;
+	}
+	cds_list_move(&client->asking, &share->following);
+	if (at < share->follow_at)
+		share->follow_at = at;
+}
+
+/*
+ * Of each in @list; with the lock, but not over the step. Meanwhile nobody is freed, or
+ * taken off the list, but here; whoever comes is put at its end. To its head go those that
+ * stay in it.
+ */
+static void step_each(struct cds_list_head *list)
+{
+	struct vsf_client *client, *next;
+
+	cds_list_for_each_entry_safe(client, next, list, asking) {
+		pthread_mutex_t *lock = &client->share->lock;
+		int result;
+		bool over;
+
+		pthread_mutex_unlock(lock);
 		over = step(client, &result);
-		pthread_mutex_lock(&share->lock);
+		pthread_mutex_lock(lock);
 		if (over) {
-			done(&client->asked, result);
+			done(client, result);
 			vsf_client_flush(client);
+		} else {
+			place(client);
 		}
 	}
+}
+
+void vsf_share_drive(struct vsf_share *share)
+{
+	pthread_mutex_lock(&share->lock);
+	step_each(&share->asking);
+	if (share->follow_at <= vsf_now(share->dev->sys)) {
+		share->follow_at = VFIOSAFE_FOREVER;
+		step_each(&share->following);
+	}
 	pthread_mutex_unlock(&share->lock);
+	vsf_clients_reap(share);
 }
 
 /* The device is GONE, and nobody dispatches. */
-void vsf_share_drop(struct vsf_share *share)
+static void drop_each(struct cds_list_head *list)
 {
-	struct vsf_client *client;
+	struct vsf_client *client, *next;
 
-	pthread_mutex_lock(&share->lock);
-	for (client = share->clients; client; client = client->next) {
+	cds_list_for_each_entry_safe(client, next, list, asking) {
+		pthread_mutex_t *lock = &client->share->lock;
 		struct vfiosafe_window *win = client->asked.win;
 
-		if (!win)
-			continue;
 		client->asked.win = NULL;
-		pthread_mutex_unlock(&share->lock);
+		pthread_mutex_unlock(lock);
 		vfiosafe_window_end(win);
-		pthread_mutex_lock(&share->lock);
-		done(&client->asked, vsf_state_error(0, 0));
+		pthread_mutex_lock(lock);
+		done(client, vsf_state_error(0, 0));
 	}
+}
+
+void vsf_share_drop(struct vsf_share *share)
+{
+	pthread_mutex_lock(&share->lock);
+	drop_each(&share->asking);
+	drop_each(&share->following);
 	pthread_mutex_unlock(&share->lock);
 }

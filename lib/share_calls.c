@@ -152,6 +152,8 @@ static void answer(struct call *call, int result, uint64_t value)
 		snprintf(msg.text, sizeof(msg.text), "%.95s", vfiosafe_error_text());
 	pthread_mutex_lock(&client->share->lock);
 	client->calls_open--;
+	if (client->state == VSF_CLIENT_OVER)
+		vsf_client_untidy(client);
 	if (client->calls >= 0 && vsf_client_send(client, client->calls, &msg, NULL, 0) == -EAGAIN)
 		vsf_client_cut(client, -EPROTO, "it calls, and does not read the answers");
 	pthread_mutex_unlock(&client->share->lock);

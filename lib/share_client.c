@@ -53,6 +53,7 @@ static void end(struct vsf_client *client)
 				  client->ledger_slot);
 	client->ledger_slot = -1;
 	vsf_share_hold(client);
+	vsf_client_untidy(client);
 }
 
 static bool is_known(const struct vsf_client *client)
@@ -68,6 +69,7 @@ void vsf_client_cut(struct vsf_client *client, int why, const char *text)
 		return;
 	snprintf(client->farewell, sizeof(client->farewell), "%s: %s",
 		 vsf_client_name(client, name, sizeof(name)), text);
+	vsf_client_untidy(client);
 	hang_up(client);
 	/* A process that lives on may have it mapped, whatever it says. */
 	if (client->may_map && why != 0)
@@ -181,6 +183,8 @@ void vsf_client_flush(struct vsf_client *client)
 	if (client->retry_ns > RETRY_MAX_NS)
 		client->retry_ns = RETRY_MAX_NS;
 	client->retry_at = now + client->retry_ns;
+	if (client->retry_at < client->share->retry_at)
+		client->share->retry_at = client->retry_at;
 	vsf_share_wake(client->share, client->retry_at);
 }
 
@@ -268,6 +272,16 @@ int vsf_client_receive(struct vsf_client *client, int fd, enum vsf_side side,
 	return rc >= 0;
 }
 
+static void note_back(struct vsf_client *client, const struct vsf_msg *msg)
+{
+	if (msg->result >= 0)
+		return;
+	snprintf(client->farewell, sizeof(client->farewell),
+		 "client %d (%s) did not come back: %.96s", (int)client->pid, client->name,
+		 msg->text);
+	vsf_client_untidy(client);
+}
+
 static int take(struct vsf_client *client, const struct vsf_msg *msg)
 {
 	switch ((unsigned int)msg->type) {
@@ -279,10 +293,7 @@ static int take(struct vsf_client *client, const struct vsf_msg *msg)
 	case VSF_MSG_ASK:
 		return vsf_share_ask(client, msg);
 	case VSF_MSG_BACK:
-		if (msg->result < 0)
-			snprintf(client->farewell, sizeof(client->farewell),
-				 "client %d (%s) did not come back: %.96s", (int)client->pid,
-				 client->name, msg->text);
+		note_back(client, msg);
 		return 0;
 	case VSF_MSG_BYE:
 		vsf_client_cut(client, 0, "it has left");

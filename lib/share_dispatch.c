@@ -49,25 +49,30 @@ static bool is_idle(const struct vsf_client *client)
 	return client->calls_open == 0 && (!client->asked.kind || client->asked.done);
 }
 
-static struct vsf_client *take_over(struct vsf_share *share)
+void vsf_client_untidy(struct vsf_client *client)
 {
-	struct vsf_client **at = &share->clients, *client;
+	if (cds_list_empty(&client->untidy))
+		cds_list_add_tail(&client->untidy, &client->share->untidy);
+}
 
-	for (; (client = *at) != NULL; at = &client->next) {
-		if (client->farewell[0] && client->state != VSF_CLIENT_OVER)
-			return client;
-		if (client->state == VSF_CLIENT_OVER && is_idle(client)) {
-			*at = client->next;
-			return client;
-		}
-	}
-	return NULL;
+static struct vsf_client *next_untidy(struct vsf_share *share)
+{
+	struct vsf_client *client;
+
+	if (cds_list_empty(&share->untidy))
+		return NULL;
+	client = cds_list_first_entry(&share->untidy, struct vsf_client, untidy);
+	cds_list_del_init(&client->untidy);
+	return client;
 }
 
 void vsf_client_free(struct vsf_client *client)
 {
 	struct vsf_share *share = client->share;
 
+	cds_list_del(&client->all);
+	cds_list_del(&client->untidy);
+	cds_list_del(&client->asking);
 	vsf_share_del_fd(share, share->votes_fd, client->sock);
 	vsf_share_del_fd(share, share->calls_fd, client->calls);
 	vsf_share_del_fd(share, share->votes_fd, client->pidfd);
@@ -87,17 +92,30 @@ void vsf_clients_reap(struct vsf_share *share)
 	while (more) {
 		text[0] = '\0';
 		pthread_mutex_lock(&share->lock);
-		client = take_over(share);
+		client = next_untidy(share);
 		more = client != NULL;
 		if (more) {
 			memcpy(text, client->farewell, sizeof(text));
 			client->farewell[0] = '\0';
-			if (client->state == VSF_CLIENT_OVER)
+			if (client->state == VSF_CLIENT_OVER && is_idle(client))
 				vsf_client_free(client);
 		}
 		pthread_mutex_unlock(&share->lock);
 		if (text[0])
 			vsf_log(VFIOSAFE_LOG_INFO, "%s: %s", share->dev->address, text);
+	}
+}
+
+static void retry(struct vsf_share *share, int64_t now)
+{
+	struct vsf_client *client;
+
+	share->retry_at = VFIOSAFE_FOREVER;
+	cds_list_for_each_entry(client, &share->clients, all) {
+		if (client->retry_at && client->retry_at <= now)
+			vsf_client_flush(client);
+		if (client->retry_at && client->retry_at < share->retry_at)
+			share->retry_at = client->retry_at;
 	}
 }
 
@@ -108,9 +126,8 @@ static void look(struct vsf_share *share)
 
 	pthread_mutex_lock(&share->lock);
 	vsf_clients_read(share);
-	for (struct vsf_client *client = share->clients; client; client = client->next)
-		if (client->retry_at && client->retry_at <= now)
-			vsf_client_flush(client);
+	if (share->retry_at <= now)
+		retry(share, now);
 	pthread_mutex_unlock(&share->lock);
 	vsf_clients_reap(share);
 }
@@ -128,19 +145,14 @@ void vsf_share_wake(struct vsf_share *share, int64_t at)
 }
 
 /* When there is something to do again that no fd tells; with the lock. */
-static int64_t next_look(const struct vsf_share *share)
+static int64_t next_look(struct vsf_share *share)
 {
-	int64_t next = VFIOSAFE_FOREVER;
+	int64_t next = share->retry_at;
 
-	for (const struct vsf_client *client = share->clients; client; client = client->next) {
-		if (client->retry_at && client->retry_at < next)
-			next = client->retry_at;
-		if (client->asked.kind && !client->asked.done) {
-			int64_t step = vsf_now(share->dev->sys) + STEP_NS;
-
-			next = step < next ? step : next;
-		}
-	}
+	if (share->follow_at < next)
+		next = share->follow_at;
+	if (!cds_list_empty(&share->asking) && vsf_now(share->dev->sys) + STEP_NS < next)
+		next = vsf_now(share->dev->sys) + STEP_NS;
 	return next;
 }
 

@@ -13,12 +13,16 @@
  *
  * There is no queue of messages. What a client is to be told is kept as state (it owes
  * ... below), and sent when its socket has room.
+ *
+ * What is done for each message must not look at all clients: a window of n of them has
+ * 2n messages. All are looked at a fixed number of times in a window.
  */
 #ifndef VSF_SHARE_PARTS_H
 #define VSF_SHARE_PARTS_H
 
 #include <pthread.h>
 #include <sys/types.h>
+#include <urcu/list.h>
 #include <vfiosafe/share.h>
 
 #include "device.h"
@@ -61,8 +65,10 @@ struct vsf_asked {
 
 /* Under share->lock but for what is constant. */
 struct vsf_client {
-	struct vsf_client *next;
-	struct vsf_share *share; /* constant */
+	struct cds_list_head all;    /* of share->clients */
+	struct cds_list_head untidy; /* of share->untidy, or of none */
+	struct cds_list_head asking; /* of share->asking, share->following, or of none */
+	struct vsf_share *share;     /* constant */
 
 	/* Constant from serve on. */
 	uint32_t rights;
@@ -134,12 +140,17 @@ struct vsf_share {
 
 	/* Before dev->lock. Held over sends and receives, which do not block. */
 	pthread_mutex_t lock;
-	struct vsf_client *clients;
+	struct cds_list_head clients; /* in no order */
+	struct cds_list_head untidy;  /* ... for vsf_clients_reap() to look at */
+	struct cds_list_head asking;  /* ... whose reset is made here */
+	struct cds_list_head following; /* ... who asked, too, and wait for another's */
 	struct vsf_client **by_fd; /* sockets and pidfds */
 	size_t by_fd_len;
 	unsigned int fds;
 	unsigned int closed; /* fds, so far */
 	int64_t timer_at;    /* the dispatcher's next look, if no fd wakes it before */
+	int64_t retry_at;    /* no client's is earlier */
+	int64_t follow_at;   /* the next look at those of `following` */
 
 	/* The window that is open, and that clients are kept out of. */
 	uint64_t window;	/* 0: none */
@@ -169,6 +180,8 @@ void vsf_share_del_fd(struct vsf_share *share, int epoll_fd, int fd);
  */
 void vsf_clients_read(struct vsf_share *share);
 void vsf_clients_reap(struct vsf_share *share);
+/* With the lock: the reap has a farewell of it to log, or may be able to free it. */
+void vsf_client_untidy(struct vsf_client *client);
 void vsf_client_free(struct vsf_client *client);
 /* With the lock: the dispatcher is to look at @at. */
 void vsf_share_wake(struct vsf_share *share, int64_t at);

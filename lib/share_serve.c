@@ -124,6 +124,9 @@ static struct vsf_client *client_new(struct vsf_share *share)
 		return NULL;
 	}
 	client->share = share;
+	CDS_INIT_LIST_HEAD(&client->all);
+	CDS_INIT_LIST_HEAD(&client->untidy);
+	CDS_INIT_LIST_HEAD(&client->asking);
 	client->sock = client->calls = client->calls_out = client->pidfd = -1;
 	client->told = -EOPNOTSUPP;
 	client->ledger_slot = -1;
@@ -165,8 +168,7 @@ static int link_client(struct vsf_client *client, int sock)
 		rc = vsf_share_add_fd(share, client, share->votes_fd, sock);
 	if (rc == 0) {
 		client->sock = sock;
-		client->next = share->clients;
-		share->clients = client;
+		cds_list_add(&client->all, &share->clients);
 	} else {
 		vsf_client_free(client);
 	}

@@ -34,6 +34,7 @@ static uint32_t cause_of(const struct vsf_run *run)
 void vsf_share_prepare(struct vsf_run *run)
 {
 	struct vsf_share *share = vsf_share_of(run->dev);
+	struct vsf_client *client;
 
 	if (!share || run->wish.kind == VSF_KIND_EXCLUSIVE || vsf_words_forked(run->dev->words))
 		return;
@@ -44,7 +45,7 @@ void vsf_share_prepare(struct vsf_run *run)
 	share->flags = run->from_fault ? VSF_PREPARE_RECOVER : 0;
 	share->veto[0] = '\0';
 	share->force = run->force;
-	for (struct vsf_client *client = share->clients; client; client = client->next) {
+	cds_list_for_each_entry(client, &share->clients, all) {
 		/* Of a device that is parked they have agreed to keep out. */
 		bool ask = !run->from_parked && (client->state == VSF_CLIENT_JOINED ||
 						 client->state == VSF_CLIENT_LEFT);
@@ -70,12 +71,22 @@ static bool agrees(const struct vsf_client *client)
 	       (client->state == VSF_CLIENT_OVER || client->vote != VSF_VOTE_ASKED);
 }
 
-/* Who is in the way; NULL: nobody. */
-static const struct vsf_client *in_the_way(const struct vsf_share *share)
+/*
+ * Who is in the way; NULL: nobody. Asked after each message: the list is a ring, and its
+ * head is moved to before who was found, where the next look begins. So n clients that
+ * agree one after the other cost two rounds, not n.
+ */
+static const struct vsf_client *in_the_way(struct vsf_share *share)
 {
-	for (const struct vsf_client *client = share->clients; client; client = client->next)
-		if (!agrees(client))
-			return client;
+	struct vsf_client *client;
+
+	cds_list_for_each_entry(client, &share->clients, all) {
+		if (agrees(client))
+			continue;
+		cds_list_del(&share->clients);
+		cds_list_add_tail(&share->clients, &client->all);
+		return client;
+	}
 	return NULL;
 }
 
@@ -85,7 +96,7 @@ static struct vsf_share *share_of_run(const struct vsf_run *run)
 }
 
 /* With the lock. */
-static int count_votes(const struct vsf_share *share, const struct vsf_run *run)
+static int count_votes(struct vsf_share *share, const struct vsf_run *run)
 {
 	/* Shared since it began: its clients have the window's word from the first. */
 	if (share->window != run->id)
@@ -162,11 +173,12 @@ static void kill_client(struct vsf_client *client)
 void vsf_share_force(struct vsf_run *run)
 {
 	struct vsf_share *share = share_of_run(run);
+	struct vsf_client *client;
 
 	if (!share)
 		return;
 	pthread_mutex_lock(&share->lock);
-	for (struct vsf_client *client = share->clients; client; client = client->next) {
+	cds_list_for_each_entry(client, &share->clients, all) {
 		if (share->window != run->id || client->vote != VSF_VOTE_ASKED)
 			continue;
 		if (client->may_map)
@@ -182,7 +194,9 @@ void vsf_share_force(struct vsf_run *run)
 /* The clients' turn to look; those that came meanwhile are let in. */
 static void tell_all(struct vsf_share *share)
 {
-	for (struct vsf_client *client = share->clients; client; client = client->next) {
+	struct vsf_client *client;
+
+	cds_list_for_each_entry(client, &share->clients, all) {
 		client->vote = VSF_VOTE_NONE;
 		client->owes_prepare = false;
 		/* WELCOME says it too, and is the first that a client is told. */
@@ -205,6 +219,10 @@ void vsf_share_over(struct vfiosafe_device *dev, uint64_t window, int result)
 		share->window = 0;
 		share->last_window = window;
 		share->last_result = result;
+	}
+	if (!cds_list_empty(&share->following)) {
+		share->follow_at = vsf_now(dev->sys);
+		vsf_share_wake(share, share->follow_at);
 	}
 	/* Has the next begun? Then they are asked already, and told at its end. */
 	if (share->window == 0)

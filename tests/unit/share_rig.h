@@ -15,6 +15,8 @@
 
 #include "control.h"
 #include "generation.h"
+#include "share.h"
+#include "share_parts.h"
 #include "sys.h"
 #include "unit_driver.h"
 #include "unit_thread.h"
@@ -215,6 +217,18 @@ static inline int next_peer_event(void)
 static inline int poll_window(struct vfiosafe_window *win)
 {
 	return vfiosafe_window_poll(win);
+}
+
+/* Those that have ended, too, until they are freed. */
+static inline unsigned int clients_kept(void)
+{
+	const struct vsf_share *share = vsf_share_of(bench.dev);
+	const struct cds_list_head *at;
+	unsigned int n = 0;
+
+	cds_list_for_each(at, &share->clients)
+		n++;
+	return n;
 }
 
 /* A window that waits for clients. */

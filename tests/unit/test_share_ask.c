@@ -150,6 +150,25 @@ static void two_that_ask_at_once_get_one_reset(void **state)
 	peer_close(&b);
 }
 
+static void who_joins_a_reset_waits_as_long_as_it_said(void **state)
+{
+	struct peer a = joined_with(VFIOSAFE_GRANT_RESET);
+	struct peer b = joined_with(VFIOSAFE_GRANT_RESET);
+
+	(void)state;
+	ask(&a, 1, VSF_ASK_RESET, 1000);
+	ask(&b, 2, VSF_ASK_RESET, 100);
+	hear(&a, VSF_MSG_PREPARE);
+	hear(&b, VSF_MSG_PREPARE);
+	fake_advance_ms(&bench.k, 101);
+	look();
+	assert_int_equal(answer_to(&b, 2).result, -ETIMEDOUT);
+	assert_true(hears_nothing(&a));
+	assert_state(QUIESCE);
+	peer_close(&a);
+	peer_close(&b);
+}
+
 static void a_recovery_of_a_device_that_is_LIVE_is_none(void **state)
 {
 	struct peer peer = joined_with(VFIOSAFE_GRANT_RESET);
@@ -192,19 +211,25 @@ static void who_asks_and_leaves_gets_its_reset(void **state)
 	while (vfiosafe_device_generation(bench.dev) == 1)
 		look();
 	assert_int_equal(vfiosafe_share_count(bench.dev), 1);
+	for (int i = 0; i < 10; i++)
+		look();
+	assert_int_equal(clients_kept(), 1);
 	peer_close(&b);
 }
 
 /* It is the only one who drives it. */
 static void a_close_ends_what_is_driven_here(void **state)
 {
-	struct peer peer = joined_with(VFIOSAFE_GRANT_RESET);
+	struct peer leads = joined_with(VFIOSAFE_GRANT_RESET);
+	struct peer follows = joined_with(VFIOSAFE_GRANT_RESET);
 
 	(void)state;
-	ask(&peer, 1, VSF_ASK_RESET, 1000);
+	ask(&leads, 1, VSF_ASK_RESET, 1000);
+	ask(&follows, 1, VSF_ASK_RESET, 1000);
 	assert_state(QUIESCE);
 	bench_close();
-	peer_close(&peer);
+	peer_close(&leads);
+	peer_close(&follows);
 }
 
 static void the_timer_brings_the_next_step(void **state)
@@ -236,6 +261,7 @@ int main(void)
 		with_device(one_at_a_time),
 		with_device(its_failure_is_the_answer),
 		with_device(two_that_ask_at_once_get_one_reset),
+		with_device(who_joins_a_reset_waits_as_long_as_it_said),
 		with_device(a_recovery_of_a_device_that_is_LIVE_is_none),
 		with_device(a_recovery),
 		with_device(who_asks_and_leaves_gets_its_reset),

@@ -100,7 +100,9 @@ static void a_hang_up_of_who_maps_the_device_is_not_its_end(void **state)
 	win = asking(1000, VFIOSAFE_POLICY_ABORT);
 	assert_int_equal(poll_window(win), -EAGAIN);
 	kill_it(&child);
+	assert_int_equal(clients_kept(), 1);
 	assert_int_equal(poll_until_told(win), VFIOSAFE_STEP_COMMIT);
+	assert_int_equal(clients_kept(), 0);
 	assert_ok(take_through(win));
 	assert_int_equal(next_peer_event(), 1);
 	collect(&child);

@@ -131,6 +131,33 @@ static void the_timer_looks_again_at_a_full_socket(void **state)
 	peer_close(&deaf);
 }
 
+/* One look for all of them must not forget whose turn comes later. */
+static void full_sockets_are_looked_at_each_in_its_time(void **state)
+{
+	struct peer old = joined_with(0), fresh;
+	struct vsf_msg any = { .type = VSF_MSG_STATE,
+			       .word = vsf_word(1, VFIOSAFE_LIVE) };
+
+	(void)state;
+	for (int i = 0; i < 2000; i++)
+		vfiosafe_window_end(asking(1, VFIOSAFE_POLICY_ABORT));
+	fresh = joined_with(0);
+	while (say_on(fresh.owner_end, any) == 0)
+		;
+	vfiosafe_window_end(asking(1, VFIOSAFE_POLICY_ABORT));
+	drain_all(&old);
+	drain_all(&fresh);
+	fake_advance_ms(&bench.k, 2);
+	look();
+	assert_int_equal(drain_all(&fresh), 1);
+	assert_int_equal(drain_all(&old), 0);
+	fake_advance_ms(&bench.k, 100);
+	look();
+	assert_int_equal(drain_all(&old), 1);
+	peer_close(&old);
+	peer_close(&fresh);
+}
+
 static void a_flood_of_hellos_of_one_is_cut_off(void **state)
 {
 	struct vfiosafe_grant grant = grant_of(0);
@@ -170,6 +197,7 @@ int main(void)
 		with_device(who_does_not_read_does_not_block_the_owner),
 		with_device(who_reads_again_is_told_where_the_device_stands),
 		with_device(the_timer_looks_again_at_a_full_socket),
+		with_device(full_sockets_are_looked_at_each_in_its_time),
 		with_device(a_flood_of_hellos_of_one_is_cut_off),
 		with_device(who_asks_and_does_not_read_the_answers_is_let_go),
 	};

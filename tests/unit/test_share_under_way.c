@@ -80,6 +80,7 @@ static void the_reset_waits_over(void (*ends)(struct peer *client), int why)
 	assert_int_equal(in_device(), 0);
 	end_access();
 	assert_int_equal(in_device(), 5);
+	assert_int_equal(clients_kept(), client.sock >= 0 && why == 1);
 	assert_int_equal(poll_window(win), VFIOSAFE_STEP_COMMIT);
 	assert_ok(take_through(win));
 	peer_close(&client);
