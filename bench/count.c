@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "case.h"
+#include "vote.h"
 
 static void one_read(struct bench_rig *rig, uint64_t n)
 {
@@ -46,6 +47,18 @@ static void qsbr_read(struct bench_rig *rig, uint64_t n)
 	bench_case_qsbr_call.thread_end();
 }
 
+static void window_of_32(struct bench_rig *rig, uint64_t n)
+{
+	(void)rig;
+	bench_vote(32, n);
+}
+
+static void window_of_256(struct bench_rig *rig, uint64_t n)
+{
+	(void)rig;
+	bench_vote(256, n);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(struct bench_rig *rig, uint64_t n);
@@ -57,6 +70,8 @@ static const struct {
 	{ "read32 on urcu memb", memb_read, "inside_memb_read32" },
 	{ "read32 on urcu bp", bp_read, "inside_bp_read32" },
 	{ "read32 on urcu qsbr", qsbr_read, "inside_qsbr_read32" },
+	{ "window, each of 32 clients", window_of_32, BENCH_VOTE_COUNTED },
+	{ "window, each of 256 clients", window_of_256, BENCH_VOTE_COUNTED },
 };
 #define THINGS (sizeof(things) / sizeof(things[0]))
 
@@ -73,6 +88,8 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && strcmp(argv[1], "list") == 0)
 		return list();
+	if (argc == 3 && strcmp(argv[1], "clients") == 0)
+		return bench_vote_main((unsigned int)strtoul(argv[2], NULL, 10));
 	for (size_t i = 0; argc == 3 && i < THINGS; i++) {
 		if (strcmp(argv[1], things[i].name) != 0)
 			continue;

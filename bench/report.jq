@@ -14,7 +14,9 @@ def goal($text; $limit; $measured):
 	us_p90: (.[3] | tonumber), ours_to_it: (.[4] | tonumber) })) as $drain
 | ($share | rows | map({ clients: (.[0] | tonumber), by: .[1], left_us: (.[2] | tonumber),
 	left_us_p90: (.[3] | tonumber), back_us: (.[4] | tonumber),
-	back_us_p90: (.[5] | tonumber) })) as $share
+	back_us_p90: (.[5] | tonumber), bare_us: (.[6] | tonumber),
+	left_to_bare: ((.[2] | tonumber) / (.[6] | tonumber) * 100 | round / 100) }))
+	as $share
 | ($count | rows | map({ (.[0]): (.[1] | tonumber) }) | add) as $count
 | def one($shape; $way): $access[]
 	| select(.threads == 1 and .shape == $shape and .way == $way);
@@ -32,6 +34,9 @@ def raw($shape): one($shape; "raw volatile").ns;
 	goals: [
 		goal("guarded read, to rwlock"; 0.15; ours("read32").to_rwlock),
 		goal("guarded read, instructions"; 30; $count["read32"]),
+		goal("window, each of 256 clients to each of 32, instructions"; 1.0;
+			$count["window, each of 256 clients"]
+			/ $count["window, each of 32 clients"] * 1000 | round / 1000),
 		goal("read in a section of 64, to raw"; 1.10;
 			ours("section of 64").to_raw),
 		goal("drain with 1 busy reader, us"; 60;
