@@ -76,6 +76,16 @@ static int add(struct broker *broker, struct device *device, int fd, const struc
 	return 0;
 }
 
+/* Also by connections that have not said a word: those are in the way of nobody else. */
+static unsigned int places_of(const struct device *device, uid_t uid)
+{
+	unsigned int n = 0;
+
+	for (const struct client *client = device->clients; client; client = client->next)
+		n += client->uid == uid;
+	return n;
+}
+
 /* 0: the socket is the library's now. */
 static int let_in(struct broker *broker, struct device *device, int fd)
 {
@@ -88,8 +98,8 @@ static int let_in(struct broker *broker, struct device *device, int fd)
 		turned_away(device, &who, "the kernel does not say who it is");
 	else if (!policy_grant(&broker->policy, device->index, who.uid, &grant))
 		turned_away(device, &who, "the policy has no line for this user");
-	else if (device->count >= device->policy->clients)
-		turned_away(device, &who, "as many clients as the policy allows");
+	else if (places_of(device, who.uid) >= device->policy->clients)
+		turned_away(device, &who, "it has as many clients as the policy allows");
 	else if (grant.dma && strangers_wait())
 		turned_away(device, &who, "clients have sent files that do not close");
 	else if ((rc = add(broker, device, fd, &who, &grant)) < 0)

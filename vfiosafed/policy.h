@@ -21,7 +21,7 @@ struct policy_device {
 	unsigned int line;
 	enum vfiosafe_door door;
 	bool dma_shared;
-	uint32_t clients;    /* at a time */
+	uint32_t clients;    /* of one user, at a time */
 	uint32_t timeout_ms; /* of a reset that the broker makes */
 	/* Of its socket; (uid_t)-1, (gid_t)-1, (mode_t)-1: not said. */
 	uid_t owner;

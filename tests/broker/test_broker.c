@@ -144,30 +144,46 @@ static void a_reset_is_agreed_on_by_all(void **state)
 	client_ends_well(&alice);
 }
 
+/* One joins, the other says nothing. */
 static void fills_its_places(struct guest *guest)
 {
 	struct vfiosafe_device *dev;
 	int fd;
 
-	for (int i = 0; i < 2; i++)
-		(void)guest_joins(guest, "sim:reg:a");
+	(void)guest_joins(guest, "sim:reg:a");
+	must(guest_connects(guest, "sim:reg:a") >= 0);
 	fd = guest_connects(guest, "sim:reg:a");
 	must(fd >= 0);
 	must(vfiosafe_join(&dev, fd, NULL) == -EOWNERDEAD);
+	guest_is_there(guest);
+	guest_waits(guest);
+}
+
+static void joins(struct guest *guest)
+{
+	(void)guest_joins(guest, "sim:reg:a");
 }
 
 static void a_user_has_no_more_clients_than_there_are_places(void **state)
 {
-	struct client_process client;
+	struct client_process alice, bob;
 
 	(void)state;
-	broker_start(&broker, "device sim:reg:a clients=2\n"
-			      "client user=40001 device=sim:reg:a bar=0 rights=read,write\n");
-	client = client_start(&broker, ALICE, fills_its_places, 0);
+	broker_start(&broker, "device sim:reg:a clients=2 dma_shared mode=0666\n"
+			      "client user=40001 device=sim:reg:a bar=0 length=0x1000 "
+			      "rights=read,write\n"
+			      "client user=40002 device=sim:reg:a bar=0 offset=0x1000 "
+			      "rights=read\n");
+	alice = client_start(&broker, ALICE, fills_its_places, 0);
 	broker_says(&broker, "as many clients as the policy allows");
-	client_ends_well(&client);
-	client = client_start(&broker, ALICE, finds_nothing, 0);
-	client_ends_well(&client);
+	client_is_there(&alice);
+	/* Nobody takes the places of others. */
+	bob = client_start(&broker, BOB, joins, 0);
+	client_ends_well(&bob);
+	client_goes_on(&alice);
+	client_ends_well(&alice);
+	alice = client_start(&broker, ALICE, finds_nothing, 0);
+	client_ends_well(&alice);
 }
 
 int main(void)
