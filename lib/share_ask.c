@@ -112,7 +112,7 @@ static bool step(struct vsf_client *client, int *result)
 	}
 	if (!vsf_window_step(asked->win, result))
 		return false;
-	vfiosafe_window_end(asked->win);
+	vsf_window_free(asked->win);
 	asked->win = NULL;
 	return true;
 }
@@ -181,7 +181,7 @@ static void drop_each(struct cds_list_head *list)
 
 		client->asked.win = NULL;
 		pthread_mutex_unlock(lock);
-		vfiosafe_window_end(win);
+		vsf_window_free(win);
 		pthread_mutex_lock(lock);
 		done(client, vsf_state_error(0, 0));
 	}

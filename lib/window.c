@@ -318,19 +318,6 @@ VFIOSAFE_API int vfiosafe_window_finish(struct vfiosafe_window *win)
 	return rc < 0 ? rc : vsf_run_finish(win->run);
 }
 
-VFIOSAFE_API void vfiosafe_window_end(struct vfiosafe_window *win)
-{
-	if (!win)
-		return;
-	if (win->leads && win->run->phase < VSF_PHASE_COMMITTED)
-		(void)vsf_run_call_off(win->run, ECANCELED, "the window was ended");
-	else if (win->leads && win->run->phase < VSF_PHASE_OVER)
-		(void)vsf_run_fault(win->run, VFIOSAFE_CAUSE_DRIVER,
-				    "the window was ended between commit and finish");
-	vsf_run_put(win->run);
-	free(win);
-}
-
 VFIOSAFE_API int64_t vfiosafe_window_deadline(const struct vfiosafe_device *cdev)
 {
 	struct vfiosafe_device *dev = (struct vfiosafe_device *)(uintptr_t)cdev;

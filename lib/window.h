@@ -148,6 +148,9 @@ struct vfiosafe_window {
 /* Leads a window, or joins one; -EAGAIN: in the queue, to be tried again. */
 int vsf_window_lead(struct vfiosafe_window *win);
 
+/* vfiosafe_window_end(), also where a callback has left a section open; or NULL. */
+void vsf_window_free(struct vfiosafe_window *win);
+
 int vsf_window_begin(struct vfiosafe_window **out, struct vfiosafe_device *dev,
 		     const struct vfiosafe_reset_opts *opts, struct vsf_wish wish,
 		     const char *call);

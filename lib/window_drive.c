@@ -55,7 +55,7 @@ int vsf_window_take_through(struct vfiosafe_device *dev,
 		return rc;
 	vsf_count_inside(dev, 1);
 	rc = drive(win);
-	vfiosafe_window_end(win);
+	vsf_window_free(win);
 	vsf_count_inside(dev, -1);
 	return rc;
 }

@@ -207,8 +207,8 @@ VFIOSAFE_API VFIOSAFE_MUST_CHECK int vfiosafe_window_finish(struct vfiosafe_wind
  * A window that was not committed is called off; one that was committed but not
  * finished leaves the device in FAULT. A joined window goes on without @win.
  *
- * Context: any thread, outside of sections and callbacks. May run the resume or lost
- * callback.
+ * Context: any thread, outside of sections and callbacks: called in one it does nothing,
+ * and @win stays. May run the resume or lost callback.
  */
 VFIOSAFE_API void vfiosafe_window_end(struct vfiosafe_window *win);
 

@@ -76,6 +76,7 @@ static void drive_the_window(void)
 		       "vfiosafe_window_commit");
 	assert_refused(vfiosafe_window_finish(the_window), EDEADLK,
 		       "vfiosafe_window_finish");
+	vfiosafe_window_end(the_window);
 }
 
 static void the_steps_of_the_window_are_refused(void **state)
