@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "access.h"
 #include "device.h"
@@ -41,12 +42,29 @@ static int next_answer(struct vfiosafe_device *dev, struct vsf_msg *msg, int64_t
 	}
 }
 
+/*
+ * Another's question may take longer: mapping memory does. Should the calendar be set back
+ * meanwhile, that is waited for.
+ */
+static int take_turn(struct vfiosafe_device *dev, int64_t deadline)
+{
+	int64_t left = deadline - vsf_now(dev->sys);
+	struct timespec until;
+
+	if (pthread_mutex_trylock(&dev->join->calls_lock) == 0)
+		return 0;
+	timespec_get(&until, TIME_UTC);
+	left += until.tv_nsec;
+	until.tv_sec += left / 1000000000;
+	until.tv_nsec = left % 1000000000;
+	return pthread_mutex_timedlock(&dev->join->calls_lock, &until) == 0 ? 0 : -EAGAIN;
+}
+
 /* Answers to questions whose time was over come first. */
 static int ask_in_turn(struct vfiosafe_device *dev, struct vsf_msg *msg, int with,
-		       uint32_t ms)
+		       int64_t deadline)
 {
 	struct vsf_join *join = dev->join;
-	int64_t deadline = vsf_deadline(dev->sys, ms);
 	struct vsf_msg old;
 	int rc = 0;
 
@@ -69,14 +87,17 @@ static bool is_owners_end(int rc)
 /* The question becomes the answer. -errno with a text: there was none. */
 static int ask_with(struct vfiosafe_device *dev, struct vsf_msg *msg, int with, uint32_t ms)
 {
+	int64_t deadline = vsf_deadline(dev->sys, ms);
 	struct vsf_join *join = dev->join;
 	int rc;
 
 	if (vsf_is_gone(dev))
 		return vsf_gone_error(dev);
-	pthread_mutex_lock(&join->calls_lock);
-	rc = ask_in_turn(dev, msg, with, ms);
-	pthread_mutex_unlock(&join->calls_lock);
+	rc = take_turn(dev, deadline);
+	if (rc == 0) {
+		rc = ask_in_turn(dev, msg, with, deadline);
+		pthread_mutex_unlock(&join->calls_lock);
+	}
 	if (is_owners_end(rc)) {
 		vsf_join_cut(dev, vfiosafe_error_text());
 		return vsf_gone_error(dev);

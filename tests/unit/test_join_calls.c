@@ -2,6 +2,7 @@
 /* What a client asks the owner to do for it, and what it makes of the answers. */
 #include <pthread.h>
 
+#include "join_inside.h"
 #include "join_rig.h"
 #include "unit_thread.h"
 
@@ -158,6 +159,26 @@ static int read_for_itself(void)
 	return vfiosafe_read32(&rig.view, 0, &value);
 }
 
+static int ask_for_a_minute(void)
+{
+	struct vsf_msg msg = { .type = VSF_MSG_PROBE, .word = rig.page->word };
+
+	return vsf_join_question(rig.dev, &msg, -1, 60000);
+}
+
+/* In a section, as mapping memory may take: the reset would wait for it. */
+static void nobody_waits_longer_because_another_does(void **state)
+{
+	struct runner patient;
+
+	(void)state;
+	run_beside(&patient, ask_for_a_minute);
+	until(rig_called().type == VSF_MSG_PROBE);
+	assert_int_equal(read_for_itself(), -ETIMEDOUT);
+	rig_result(0, 0);
+	assert_ok(run_ended(&patient));
+}
+
 static void threads_take_turns(void **state)
 {
 	struct runner one, other;
@@ -287,6 +308,7 @@ int main(void)
 		CALLS(a_client_that_waits_for_an_answer_is_not_ready),
 		CALLS(an_owner_that_does_not_answer_is_waited_for_two_seconds),
 		CALLS(a_late_answer_is_nobodys),
+		CALLS(nobody_waits_longer_because_another_does),
 		CALLS(threads_take_turns),
 		MAPPED(all_ones_of_a_mapping_are_asked_about),
 		MAPPED(a_probe_is_the_owners),
