@@ -215,6 +215,9 @@ static void only_a_memfd_that_stays_and_may_be_written_is_mapped(void **state)
 	assert_int_equal(result_of(&peer, future, 0, PAGE), -EACCES);
 	assert_int_equal(result_of(&peer, reader, 0, PAGE), -EACCES);
 	assert_int_equal(result_of(&peer, writer, 0, PAGE), -EACCES);
+	/* By the owner, before any kernel is asked: not all of them look at the seals. */
+	assert_non_null(strstr(map_file(&peer, sealed, 0, PAGE).text, "sealed against writing"));
+	assert_non_null(strstr(map_file(&peer, reader, 0, PAGE).text, "sealed against writing"));
 	assert_int_equal(fake_dmas(&bench.k), 0);
 	/* The device may read what the client may. */
 	msg = (struct vsf_msg){ .len = PAGE, .flags = VFIOSAFE_DMA_READ };
