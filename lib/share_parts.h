@@ -15,7 +15,9 @@
  * ... below), and sent when its socket has room.
  *
  * What is done for each message must not look at all clients: a window of n of them has
- * 2n messages. All are looked at a fixed number of times in a window.
+ * 2n messages. All are looked at when a window begins, when all have agreed, and when it
+ * is over; else only by time (sockets that are full), and by each poll while only the
+ * program's own opts.drain is waited for.
  */
 #ifndef VSF_SHARE_PARTS_H
 #define VSF_SHARE_PARTS_H
